@@ -1,0 +1,137 @@
+//! The command line: what `tsdb --help` says.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A hybrid time-series store: recent data in memory and blocks, history in plain Parquet, queried as one.
+#[derive(Debug, Parser)]
+#[command(name = "tsdb", version, propagate_version = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// Where the data is. `demo` uses ./tsdb-demo-data unless told otherwise.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON for scripts instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tsdb demo                                    see the whole life of data in a minute
+  tsdb import metrics.txt                      store OpenMetrics or Prometheus text
+  tsdb query 'http_requests_total{code=~\"5..\"}' --start -1h
+  tsdb flush                                   turn everything into Parquet now
+  duckdb -c \"SELECT * FROM 'tsdb-data/cold/data/**/*.parquet' LIMIT 5\"";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Store metrics from files: OpenMetrics or Prometheus text with timestamps, or JSON lines.
+    Import(ImportArgs),
+    /// Print the samples of the series that a selector matches.
+    Query(QueryArgs),
+    /// Seal the head and convert every block to Parquet, now.
+    Flush,
+    /// Count what is stored, tier by tier.
+    Status,
+    /// Show the whole life of data on a million generated samples.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub(crate) struct ImportArgs {
+    /// Files to read; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What the files hold. `auto` looks at the first lines of each.
+    #[arg(long, value_enum, default_value_t = ImportFormat::Auto)]
+    pub(crate) format: ImportFormat,
+    /// Timestamp for samples that have none: a time, or `now`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timestamp: Option<String>,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+Text timestamps are seconds in OpenMetrics and milliseconds in Prometheus' format. `auto` takes a file's
+first timestamp for seconds when it has a fraction or is below 100000000000. A bad line is reported and
+skipped; the good ones are stored, and the exit code is 1.
+
+Examples:
+  tsdb import metrics.txt more/*.om
+  curl -s localhost:9100/metrics | tsdb import - --timestamp now
+  tsdb query '{}' --format jsonl | tsdb import - --data-dir copy";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// Find out.
+    Auto,
+    /// OpenMetrics text: timestamps in seconds.
+    Openmetrics,
+    /// Prometheus text: timestamps in milliseconds.
+    Prometheus,
+    /// A JSON object a line, as `query --format jsonl` prints them.
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = QUERY_EXAMPLES)]
+pub(crate) struct QueryArgs {
+    /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
+    pub(crate) selector: String,
+    /// First time: RFC 3339, Unix seconds, or relative to now such as -2h. All history by default.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) start: Option<String>,
+    /// Last time, itself included. By default no end.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) end: Option<String>,
+    /// How to print. `--json` is short for jsonl.
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub(crate) format: QueryFormat,
+}
+
+const QUERY_EXAMPLES: &str = "\
+Examples:
+  tsdb query up
+  tsdb query 'node_cpu_seconds_total{mode!=\"idle\",cpu=~\"0|1\"}' --start -2h --end -1h
+  tsdb query '{job=\"api\"}' --start 2026-01-01T00:00:00Z --end 1767229200 --format csv";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueryFormat {
+    /// For people.
+    Table,
+    /// One sample a line: series, timestamp, value.
+    Csv,
+    /// One series a line, bit for bit: what `import` reads back.
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Series to generate, about.
+    #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) series: u32,
+    /// Samples a series, 15 seconds apart.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(8..=100_000))]
+    pub(crate) samples: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn relative_times_are_values_not_flags() {
+        let cli = Cli::try_parse_from(["tsdb", "query", "up", "--start", "-2h"]).unwrap();
+        assert!(matches!(cli.command, Command::Query(q) if q.start.as_deref() == Some("-2h")));
+    }
+}

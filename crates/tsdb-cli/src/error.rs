@@ -1,0 +1,36 @@
+//! Why a command failed, and its exit code.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What went wrong, as it is printed after `error: `.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// An argument that means nothing: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The store refused or is damaged.
+    #[error(transparent)]
+    Engine(#[from] tsdb_engine::Error),
+    /// An input file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Input { path: PathBuf, source: io::Error },
+    /// Standard output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    /// The command did its work, but not all of it.
+    #[error("{0}")]
+    Incomplete(String),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;

@@ -1,0 +1,47 @@
+//! `tsdb`: metrics from files to queries, in one binary.
+//!
+//! This file is the way in: arguments, then one [`command`] module each, then the exit code. Nothing here
+//! stores or decodes data; `tsdb-engine` does.
+//!
+//! Exit codes: 0 done, 1 failed, 2 usage.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod clock;
+mod command;
+mod error;
+mod exposition;
+mod jsonl;
+mod output;
+mod time;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::Failure;
+
+fn main() -> ExitCode {
+    let Cli { data_dir, json, command } = Cli::parse();
+    let store = command::Store { dir: data_dir, json };
+    let done = match command {
+        Command::Import(args) => command::import::run(&store, &args),
+        Command::Query(args) => command::query::run(&store, &args),
+        Command::Flush => command::flush::run(&store),
+        Command::Status => command::status::run(&store),
+        Command::Demo(args) => command::demo::run(&store, &args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe has seen enough: `tsdb query ... | head` is no failure.
+        Err(Failure::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nothing can be done when not even the error can be written.
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            failure.exit_code()
+        }
+    }
+}

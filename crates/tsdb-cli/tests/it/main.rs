@@ -1,0 +1,10 @@
+//! The binary as its users meet it: real processes, real files, exit codes.
+
+#![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
+
+/// What goes wrong, and what is said about it.
+mod bad_input;
+/// The life of data from the command line.
+mod commands;
+/// Runs the binary in a data directory of its own.
+mod tsdb;

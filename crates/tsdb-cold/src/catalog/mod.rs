@@ -1,0 +1,152 @@
+//! The catalog: which cold files are live.
+//!
+//! It is a row of immutable, numbered snapshots, `catalog/<20 digits>.json`, each put only if absent; the
+//! newest is the truth. A newest snapshot that is damaged is an error, never a reason to step back: the one
+//! before may name files that are gone. A store that has data files has a snapshot, for the first one is
+//! committed before any file is written; so data without a catalog means that the catalog was removed.
+//!
+//! One writer per cold root. A writer that meets a snapshot with its own next number that it did not write
+//! is fenced off.
+//!
+//! Neighbours: [`snapshot`] has the snapshot and its bytes, [`invariants`] what every commit must keep. This
+//! module knows nothing of Parquet.
+
+mod invariants;
+mod snapshot;
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
+use parking_lot::RwLock;
+use ulid::Ulid;
+
+use crate::{Error, Result};
+
+pub use snapshot::{CatalogSnapshot, ColdFile, FileId};
+
+/// Where the snapshots are, under the cold root.
+const CATALOG_DIR: &str = "catalog";
+/// Where the cold files are, under the cold root.
+pub(crate) const DATA_DIR: &str = "data";
+/// Snapshots that stay for people to look back at; older ones are removed after a commit.
+const SNAPSHOTS_KEPT: u64 = 8;
+
+/// The catalog of one cold root, as its one writer or a reader holds it.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    store: Arc<dyn ObjectStore>,
+    writer: String,
+    current: RwLock<Arc<CatalogSnapshot>>,
+}
+
+impl Catalog {
+    /// Opens the newest snapshot; commits a first, empty one where the store is new.
+    pub(crate) async fn open(store: Arc<dyn ObjectStore>) -> Result<Self> {
+        let writer = Ulid::new().to_string();
+        let newest = newest_number(store.as_ref(), 0).await?;
+        let current = match newest {
+            Some(number) => load(store.as_ref(), number).await?,
+            None => {
+                if let Some(example) = first_data_file(store.as_ref()).await? {
+                    return Err(Error::CatalogMissing { example, catalog: CATALOG_DIR });
+                }
+                CatalogSnapshot::default()
+            }
+        };
+        let catalog = Self { store, writer, current: RwLock::new(Arc::new(current)) };
+        if newest.is_none() {
+            catalog.commit(|_| {}).await?;
+        }
+        Ok(catalog)
+    }
+
+    /// The snapshot that holds now. It stays valid as a value; its files may be removed by later commits.
+    pub(crate) fn snapshot(&self) -> Arc<CatalogSnapshot> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// Commits the current snapshot with `edit` applied, as the next number.
+    ///
+    /// The caller serialises its commits. After an error nothing has changed, except that after
+    /// [`Error::Store`] the snapshot may still be found committed by the next open.
+    pub(crate) async fn commit(
+        &self,
+        edit: impl FnOnce(&mut CatalogSnapshot),
+    ) -> Result<Arc<CatalogSnapshot>> {
+        let current = self.snapshot();
+        let mut next = CatalogSnapshot::clone(&current);
+        edit(&mut next);
+        next.succeed(&current, &self.writer);
+        invariants::check(&current, &next)?;
+
+        self.put(&next).await?;
+        if let Some(number) = newest_number(self.store.as_ref(), next.number).await? {
+            return Err(Error::Fenced { number });
+        }
+        let next = Arc::new(next);
+        *self.current.write() = Arc::clone(&next);
+        self.prune(next.number).await;
+        Ok(next)
+    }
+
+    /// Puts a snapshot if its number is free. A put that answers with an error, although it was done, is
+    /// recognised by reading it back.
+    async fn put(&self, next: &CatalogSnapshot) -> Result<()> {
+        let path = snapshot_path(next.number);
+        let bytes = next.encode()?;
+        let Err(error) = self.store.put_opts(&path, bytes.clone().into(), PutMode::Create.into()).await
+        else {
+            return Ok(());
+        };
+        let Ok(found) = self.store.get(&path).await else { return Err(error.into()) };
+        if found.bytes().await? == bytes { Ok(()) } else { Err(Error::Fenced { number: next.number }) }
+    }
+
+    /// Removes snapshots that nobody needs. Their removal is housekeeping: a failure is left to the next commit.
+    async fn prune(&self, newest: u64) {
+        let Some(oldest_kept) = newest.checked_sub(SNAPSHOTS_KEPT) else { return };
+        let numbers = match numbers(self.store.as_ref()).await {
+            Ok(numbers) => numbers,
+            Err(error) => return tracing::warn!(%error, "could not list old catalog snapshots"),
+        };
+        for number in numbers.into_iter().filter(|n| *n <= oldest_kept) {
+            if let Err(error) = self.store.delete(&snapshot_path(number)).await {
+                tracing::warn!(%error, number, "could not remove an old catalog snapshot");
+            }
+        }
+    }
+}
+
+fn snapshot_path(number: u64) -> Path {
+    Path::from_iter([CATALOG_DIR, &format!("{number:020}.json")])
+}
+
+/// The numbers of all snapshots, in no order. Names that are not a snapshot's are passed over.
+async fn numbers(store: &dyn ObjectStore) -> Result<Vec<u64>> {
+    let listed: Vec<_> = store.list(Some(&Path::from(CATALOG_DIR))).try_collect().await?;
+    let number = |name: &str| name.strip_suffix(".json").filter(|n| n.len() == 20)?.parse().ok();
+    Ok(listed.iter().filter_map(|meta| number(meta.location.filename()?)).collect())
+}
+
+/// The highest number above `floor`.
+async fn newest_number(store: &dyn ObjectStore, floor: u64) -> Result<Option<u64>> {
+    Ok(numbers(store).await?.into_iter().filter(|n| *n > floor).max())
+}
+
+async fn load(store: &dyn ObjectStore, number: u64) -> Result<CatalogSnapshot> {
+    let path = snapshot_path(number);
+    let bytes = store.get(&path).await?.bytes().await?;
+    let snapshot = CatalogSnapshot::decode(path.as_ref(), &bytes)?;
+    if snapshot.number != number {
+        let detail = format!("it says that it is number {}", snapshot.number);
+        return Err(Error::CatalogDamaged { path: path.to_string(), detail });
+    }
+    Ok(snapshot)
+}
+
+async fn first_data_file(store: &dyn ObjectStore) -> Result<Option<String>> {
+    let mut files = store.list(Some(&Path::from(DATA_DIR)));
+    Ok(files.try_next().await?.map(|meta| meta.location.to_string()))
+}

@@ -1,0 +1,242 @@
+//! One catalog snapshot and its bytes (`docs/format/catalog.md`).
+//!
+//! The object is `{"checksum":"<xxh3-64 of the snapshot's text, 16 hex digits>","snapshot":{...}}`: JSON, so
+//! that people and scripts can read it, with the checksum over the exact text of the second member.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tsdb_core::{BlockId, TimeRange};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{Error, Partition, Result};
+
+/// The version written. Version 0 promises no compatibility yet.
+pub(crate) const FORMAT_VERSION: u32 = 0;
+
+/// A cold file's path under the cold root, such as `data/day=2026-01-31/01J....parquet`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileId(pub(crate) String);
+
+impl FileId {
+    /// The path as an object store takes it.
+    #[must_use]
+    pub fn path(&self) -> object_store::path::Path {
+        object_store::path::Path::from(self.0.as_str())
+    }
+}
+
+impl fmt::Display for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One live cold file, as the catalog knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColdFile {
+    /// Its path under the cold root.
+    pub path: FileId,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The partition (UTC day) that all of its samples lie in.
+    pub partition: Partition,
+    /// Timestamp of its first sample, milliseconds since the Unix epoch.
+    pub min_time_ms: i64,
+    /// Timestamp of its last sample, milliseconds since the Unix epoch.
+    pub max_time_ms: i64,
+    /// Lowest sequence of the generations it was made of.
+    pub min_sequence: u64,
+    /// Highest sequence of the generations it was made of: between sources the higher one wins.
+    pub max_sequence: u64,
+    /// 0 for a converted file; compaction writes one more than its highest input.
+    pub level: u32,
+    /// Series in the file.
+    pub series: u64,
+    /// Samples in the file.
+    pub samples: u64,
+    /// xxh3-64 of all its bytes, 16 hex digits.
+    pub checksum: String,
+}
+
+impl ColdFile {
+    /// The closed range of the file's timestamps.
+    #[must_use]
+    pub const fn time_range(&self) -> TimeRange {
+        TimeRange::new(self.min_time_ms, self.max_time_ms)
+    }
+}
+
+/// The state of the cold tier after one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogSnapshot {
+    /// Version of the snapshot's format.
+    pub format_version: u32,
+    /// Its number; the first one is 1.
+    pub number: u64,
+    /// The number of the snapshot it followed; 0 for the first.
+    pub predecessor: u64,
+    /// A nonce of the writer that committed it.
+    pub writer: String,
+    /// The store's promoted labels, most frequent first: those that are columns in new files. Only grows.
+    pub promoted_labels: Vec<String>,
+    /// Above every sequence that ever was in the cold tier, gone files included.
+    pub next_sequence: u64,
+    /// The live files, by path.
+    pub files: Vec<ColdFile>,
+    /// Blocks that are in live (or gone) files and whose removal from the hot tier is not known to be durable.
+    #[serde(with = "block_ids")]
+    pub handed_over: BTreeSet<BlockId>,
+}
+
+impl CatalogSnapshot {
+    /// Numbers this edit of `previous` as its successor.
+    pub(super) fn succeed(&mut self, previous: &Self, writer: &str) {
+        self.format_version = FORMAT_VERSION;
+        self.number = previous.number + 1;
+        self.predecessor = previous.number;
+        self.writer = writer.to_owned();
+        self.files.sort_by(|a, b| a.path.cmp(&b.path));
+        let above_files = self.files.iter().map(|f| f.max_sequence + 1).max().unwrap_or(0);
+        self.next_sequence = self.next_sequence.max(above_files);
+    }
+
+    pub(super) fn encode(&self) -> Result<Bytes> {
+        let damaged = |e: serde_json::Error| Error::Invariant {
+            invariant: "snapshots_are_json",
+            detail: e.to_string(),
+        };
+        let snapshot = serde_json::to_string(self).map_err(damaged)?;
+        let checksum = checksum_text(snapshot.as_bytes());
+        Ok(format!("{{\"checksum\":\"{checksum}\",\"snapshot\":{snapshot}}}\n").into())
+    }
+
+    pub(super) fn decode(path: &str, bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Envelope<'a> {
+            checksum: String,
+            #[serde(borrow)]
+            snapshot: &'a RawValue,
+        }
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let damaged = |detail: String| Error::CatalogDamaged { path: path.to_owned(), detail };
+
+        let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+        let text = envelope.snapshot.get();
+        let found = checksum_text(text.as_bytes());
+        if found != envelope.checksum {
+            return Err(damaged(format!("its checksum is {found}, it says {}", envelope.checksum)));
+        }
+        let Version { format_version } = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+        if format_version > FORMAT_VERSION {
+            return Err(Error::UnsupportedVersion {
+                what: format!("catalog snapshot {path}"),
+                found: format_version,
+                newest: FORMAT_VERSION,
+            });
+        }
+        serde_json::from_str(text).map_err(|e| damaged(e.to_string()))
+    }
+}
+
+/// A checksum as files and catalog write it: xxh3-64, 16 hex digits.
+pub(crate) fn checksum_text(bytes: &[u8]) -> String {
+    format!("{:016x}", xxh3_64(bytes))
+}
+
+/// Block ids as their display text.
+mod block_ids {
+    use std::collections::BTreeSet;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use tsdb_core::BlockId;
+
+    pub(super) fn serialize<S: Serializer>(
+        ids: &BTreeSet<BlockId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(ids.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeSet<BlockId>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts
+            .iter()
+            .map(|text| text.parse().map_err(|e| de::Error::custom(format!("{text:?}: {e}"))))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot() -> CatalogSnapshot {
+        let mut next = CatalogSnapshot {
+            promoted_labels: vec!["__name__".into(), "jöb".into()],
+            files: vec![ColdFile {
+                path: FileId("data/day=2026-01-01/a.parquet".into()),
+                bytes: 10,
+                partition: Partition::of(1_767_225_600_000),
+                min_time_ms: 1_767_225_600_000,
+                max_time_ms: 1_767_225_600_001,
+                min_sequence: 1,
+                max_sequence: 2,
+                level: 0,
+                series: 1,
+                samples: 2,
+                checksum: "00".repeat(8),
+            }],
+            handed_over: [BlockId { sequence: 2, window_start_ms: -7_200_000, window_end_ms: 0 }].into(),
+            ..CatalogSnapshot::default()
+        };
+        next.succeed(&CatalogSnapshot::default(), "writer");
+        next
+    }
+
+    #[test]
+    fn a_snapshot_reads_back_as_written() {
+        let written = snapshot();
+        assert_eq!(CatalogSnapshot::decode("p", &written.encode().unwrap()).unwrap(), written);
+        assert_eq!((written.number, written.predecessor, written.next_sequence), (1, 0, 3));
+    }
+
+    #[test]
+    fn every_flipped_byte_and_every_truncation_is_an_error_or_the_same_snapshot() {
+        let written = snapshot();
+        let bytes = written.encode().unwrap();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.to_vec();
+                damaged[at] ^= 1 << bit;
+                match CatalogSnapshot::decode("p", &damaged) {
+                    Ok(read) => assert_eq!(read, written, "bit {bit} of byte {at}"),
+                    Err(Error::CatalogDamaged { .. }) => {}
+                    Err(other) => panic!("bit {bit} of byte {at}: {other}"),
+                }
+            }
+            // The last byte is a line feed, which JSON does not need.
+            if at < bytes.len() - 1 {
+                assert!(CatalogSnapshot::decode("p", &bytes[..at]).is_err(), "cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let text = r#"{"format_version":7,"what":"ever"}"#;
+        let bytes = format!(r#"{{"checksum":"{}","snapshot":{text}}}"#, checksum_text(text.as_bytes()));
+        let error = CatalogSnapshot::decode("p", bytes.as_bytes()).unwrap_err();
+        assert!(matches!(error, Error::UnsupportedVersion { found: 7, .. }), "{error}");
+    }
+}

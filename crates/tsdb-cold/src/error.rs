@@ -1,0 +1,83 @@
+//! The one error type of the crate: variants by what the caller can do about them.
+
+/// The result of this crate's fallible calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the cold tier could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store under the cold tier failed; the message names the object. Worth a retry when the cause is.
+    #[error("cold store: {0}")]
+    Store(#[from] object_store::Error),
+    /// A cold file could not be written or read.
+    #[error("cold file {path}: {source}")]
+    File {
+        /// The object's path in the cold store.
+        path: String,
+        /// What the Parquet layer says.
+        source: Box<tsdb_parquet_io::Error>,
+    },
+    /// A block, a label or a chunk could not be decoded.
+    #[error(transparent)]
+    Core(#[from] tsdb_core::Error),
+    /// The newest catalog snapshot cannot be trusted. Older ones are not used in its stead: they may name
+    /// files that are gone.
+    #[error("catalog snapshot {path} is damaged: {detail}; restore it from a backup of the data directory")]
+    CatalogDamaged {
+        /// The snapshot's path in the cold store.
+        path: String,
+        /// What was found.
+        detail: String,
+    },
+    /// There are cold files but no catalog snapshot: the catalog has been removed.
+    #[error("the cold store holds data ({example}) but no catalog: restore {catalog}/ from a backup")]
+    CatalogMissing {
+        /// One of the data files.
+        example: String,
+        /// Where the catalog should be.
+        catalog: &'static str,
+    },
+    /// A format version that this build does not read.
+    #[error("{what} has format version {found}; this build reads up to {newest}: use a newer tsdb")]
+    UnsupportedVersion {
+        /// What has the version.
+        what: String,
+        /// The version found.
+        found: u32,
+        /// The newest version read.
+        newest: u32,
+    },
+    /// Another writer has committed to the same cold root; this one must stop.
+    #[error(
+        "another writer committed catalog snapshot {number}; this writer is fenced off: reopen the store"
+    )]
+    Fenced {
+        /// The number of the other writer's snapshot.
+        number: u64,
+    },
+    /// A commit would break an invariant of the catalog. It was not made.
+    #[error("catalog invariant `{invariant}` would be broken: {detail}")]
+    Invariant {
+        /// The predicate's name.
+        invariant: &'static str,
+        /// What breaks it.
+        detail: String,
+    },
+    /// A cold file that was just written does not read back as written. It was removed and not committed.
+    #[error("cold file {path} failed its verification: {detail}")]
+    Verification {
+        /// The object's path in the cold store.
+        path: String,
+        /// What differs.
+        detail: String,
+    },
+}
+
+impl Error {
+    /// Puts the path of the cold file to an error of the Parquet layer.
+    pub(crate) fn file(path: &object_store::path::Path) -> impl FnOnce(tsdb_parquet_io::Error) -> Self {
+        let path = path.to_string();
+        move |source| Self::File { path, source: Box::new(source) }
+    }
+}

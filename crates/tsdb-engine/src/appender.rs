@@ -1,0 +1,62 @@
+//! Writing: a batch that is durable as a whole, or not there.
+
+use tsdb_core::{Labels, SampleValue};
+use tsdb_hot::{Committed, SeriesRef};
+
+use crate::Engine;
+use crate::error::Result;
+
+/// One batch on its way into the engine; made by [`Engine::appender`]. Dropped without [`commit`](Self::commit)
+/// it leaves no trace.
+#[derive(Debug)]
+pub struct Appender<'a> {
+    batch: tsdb_hot::Appender<'a>,
+    engine: &'a Engine,
+}
+
+impl<'a> Appender<'a> {
+    pub(crate) fn new(engine: &'a Engine) -> Self {
+        Self { batch: engine.hot().appender(), engine }
+    }
+
+    /// Adds a float sample. The reference that comes back finds the series again without its labels.
+    ///
+    /// # Errors
+    /// [`Error::Core`](crate::Error::Core) for a timestamp outside the years 1 to 9999 (milliseconds since the Unix epoch).
+    pub fn append(&mut self, labels: &Labels, timestamp_ms: i64, value: f64) -> Result<SeriesRef> {
+        self.append_value(labels, timestamp_ms, SampleValue::Float(value))
+    }
+
+    /// Adds a sample of either kind.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append), and for a histogram that breaks the rules of its schema.
+    pub fn append_value(
+        &mut self,
+        labels: &Labels,
+        timestamp_ms: i64,
+        value: SampleValue,
+    ) -> Result<SeriesRef> {
+        Ok(self.batch.append(labels, timestamp_ms, value)?)
+    }
+
+    /// Adds a sample to a series that was appended to before.
+    ///
+    /// # Errors
+    /// As [`append_value`](Self::append_value), and for a reference that this engine did not give.
+    pub fn append_ref(&mut self, series: SeriesRef, timestamp_ms: i64, value: SampleValue) -> Result<()> {
+        Ok(self.batch.append_ref(series, timestamp_ms, value)?)
+    }
+
+    /// Makes the batch durable (as the WAL's sync setting says) and visible.
+    ///
+    /// When the head has grown over its budget, the caller that notices seals it before it returns.
+    ///
+    /// # Errors
+    /// [`Error::Hot`](crate::Error::Hot) when the WAL cannot be written: then no sample of the batch is visible.
+    pub fn commit(self) -> Result<Committed> {
+        let committed = self.batch.commit()?;
+        self.engine.seal_if_needed();
+        Ok(committed)
+    }
+}

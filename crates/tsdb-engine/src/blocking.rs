@@ -1,0 +1,127 @@
+//! The engine for plain programs: the same calls, without `async`.
+//!
+//! A [`Engine`] here owns a small runtime. Inside another async runtime its calls fail with
+//! [`Error::InsideRuntime`] instead of stalling a thread that others need: use [`crate::Engine`] there.
+
+use std::path::PathBuf;
+
+use futures::StreamExt;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tsdb_core::{Matcher, Series, TimeRange};
+use tsdb_hot::Recovery;
+
+use crate::error::{Error, Result};
+use crate::{Appender, EngineBuilder, EngineStats, Flushed, SeriesStream};
+
+/// A hybrid time-series store, open for reading and writing, without `async`.
+#[derive(Debug)]
+pub struct Engine {
+    engine: crate::Engine,
+    runtime: Runtime,
+}
+
+impl Engine {
+    /// Opens the store in `dir`, with default settings, making a new one where there is none.
+    ///
+    /// # Errors
+    /// As [`crate::Engine::open`], and [`Error::InsideRuntime`].
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_with(crate::Engine::builder(dir))
+    }
+
+    /// Opens the store that `builder` describes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(builder: EngineBuilder) -> Result<Self> {
+        refuse_inside_runtime()?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Error::Runtime(e.to_string()))?;
+        let engine = runtime.block_on(builder.open())?;
+        Ok(Self { engine, runtime })
+    }
+
+    /// What opening found in the WAL.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        self.engine.recovery()
+    }
+
+    /// A batch to append samples to.
+    #[must_use]
+    pub fn appender(&self) -> Appender<'_> {
+        self.engine.appender()
+    }
+
+    /// As [`crate::Engine::select`], as an iterator.
+    ///
+    /// # Errors
+    /// [`Error::InsideRuntime`]; the iterator ends at its first error.
+    pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesIter<'_>> {
+        refuse_inside_runtime()?;
+        Ok(SeriesIter { series: self.engine.select(matchers, range), runtime: &self.runtime })
+    }
+
+    /// As [`crate::Engine::seal`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn seal(&self) -> Result<usize> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.seal())
+    }
+
+    /// As [`crate::Engine::flush`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn flush(&self) -> Result<Flushed> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.flush())
+    }
+
+    /// As [`crate::Engine::count_series`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn count_series(&self) -> Result<u64> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.count_series())
+    }
+
+    /// Counts over all tiers.
+    #[must_use]
+    pub fn stats(&self) -> EngineStats {
+        self.engine.stats()
+    }
+
+    /// As [`crate::Engine::close`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn close(self) -> Result<()> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.close())
+    }
+}
+
+/// The series of one query, read as the iterator is driven.
+pub struct SeriesIter<'a> {
+    series: SeriesStream,
+    runtime: &'a Runtime,
+}
+
+impl Iterator for SeriesIter<'_> {
+    type Item = Result<Series>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match refuse_inside_runtime() {
+            Ok(()) => self.runtime.block_on(self.series.next()),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+fn refuse_inside_runtime() -> Result<()> {
+    if Handle::try_current().is_ok() { Err(Error::InsideRuntime) } else { Ok(()) }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod appender;
+mod builder;
+mod engine;
+mod error;
+mod options;
+mod select;
+mod stats;
+
+pub mod blocking;
+
+pub use appender::Appender;
+pub use builder::EngineBuilder;
+pub use engine::{Engine, Flushed};
+pub use error::{Error, Result};
+pub use options::EngineOptions;
+pub use select::SeriesStream;
+pub use stats::EngineStats;
+
+pub use tsdb_cold::{ColdOptions, ColdStats};
+pub use tsdb_hot::{Committed, HotOptions, SeriesRef, WalSync};
+
+// The crates whose types this one's signatures show, so that a consumer gets them in the right versions.
+pub use {object_store, tsdb_core, tsdb_vfs};

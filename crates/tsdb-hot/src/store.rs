@@ -1,0 +1,382 @@
+//! The hot store: opening, the state that readers see, freezing and sealing.
+//!
+//! **State.** One lock holds the live generation, the frozen ones and the blocks. A snapshot reads it; only a freeze, a
+//! publish and a removal write it, each for a moment. So no snapshot ever misses a generation that is between memory and
+//! disk, or sees it in both.
+//!
+//! **The steps of a seal**, and what a crash after each leaves:
+//!
+//! 1. freeze: new batches queue for the next generation; when those in flight are in, it becomes the live one and lets
+//!    them in. (Crash: both generations are replayed.)
+//! 2. write each block as `.tmp`, fsync, rename to `.block`. (The log still has everything: opening removes these blocks.)
+//! 3. fsync the blocks' directory. (The same.)
+//! 4. drop the first segment of the generation, fsync the log's directory: **this one step is the seal**. A generation
+//!    whose first segment is there is replayed and its blocks removed; once it is gone, the blocks count.
+//! 5. publish in memory, remove the other segments, free the generation.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+use tsdb_core::{BlockId, TimeRange};
+use tsdb_vfs::Vfs;
+
+use crate::appender::{Appender, Opening};
+use crate::blocks::{BlockManager, SealedBlock};
+use crate::head::{Generation, GenerationSize};
+use crate::options::SEAL_BYTES_DIVISOR;
+use crate::registry::Registry;
+use crate::seal::write_blocks;
+use crate::snapshot::HotSnapshot;
+use crate::stats::{BlockStats, HeadStats, HotStats, Recovery, WalStats};
+use crate::wal::{IntervalSync, Replay, Wal, WalStart, replay};
+use crate::{HotOptions, Result, WalSync};
+
+/// Directory of the write-ahead log in the data directory.
+const WAL_DIR: &str = "wal";
+/// Directory of sealed blocks in the data directory.
+const BLOCKS_DIR: &str = "blocks";
+
+/// The hot tier of one data directory. Share it between threads; see the crate's documentation for an example.
+///
+/// Nothing keeps a second process out: hold a lock on the data directory.
+#[derive(Debug)]
+pub struct HotStore {
+    options: HotOptions,
+    opening: Opening,
+    registry: Arc<Registry>,
+    // Before the log: its thread holds on to the log.
+    interval: Option<IntervalSync>,
+    wal: Arc<Wal>,
+    blocks: BlockManager,
+    state: RwLock<State>,
+    /// Held by whoever freezes or seals.
+    sealing: Mutex<()>,
+}
+
+type OpenBlocks = BTreeMap<BlockId, Arc<SealedBlock>>;
+
+#[derive(Debug)]
+struct State {
+    live: Arc<Generation>,
+    live_since: Instant,
+    /// By sequence.
+    frozen: Vec<Arc<Generation>>,
+    blocks: OpenBlocks,
+}
+
+impl HotStore {
+    /// Opens the store of data directory `dir` (its `wal` and `blocks` are created if they are missing), brings the
+    /// write-ahead log's samples back into memory and removes what interrupted work left.
+    ///
+    /// `handed_over` tells which blocks the cold tier has: those are removed. The sequence of every generation to come is
+    /// above all that is found here and at least `min_next_sequence`.
+    ///
+    /// # Errors
+    /// [`Error::WalDamaged`](crate::Error::WalDamaged), [`Error::BlockDamaged`](crate::Error::BlockDamaged),
+    /// [`Error::UnsupportedVersion`](crate::Error::UnsupportedVersion),
+    /// [`Error::InvalidOption`](crate::Error::InvalidOption), [`Error::Io`](crate::Error::Io).
+    pub fn open(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        options: HotOptions,
+        handed_over: &dyn Fn(&BlockId) -> bool,
+        min_next_sequence: u64,
+    ) -> Result<(Self, Recovery)> {
+        options.check()?;
+        let (wal_dir, blocks_dir) = (dir.join(WAL_DIR), dir.join(BLOCKS_DIR));
+        vfs.create_dir_all(&wal_dir)?;
+        vfs.create_dir_all(&blocks_dir)?;
+        let registry = Arc::new(Registry::default());
+        let replayed = replay(vfs.as_ref(), &wal_dir, &registry)?;
+        let manager = BlockManager::new(Arc::clone(&vfs), blocks_dir);
+        let mut recovery = Recovery {
+            segments: replayed.segments.len() as u64,
+            records: replayed.records,
+            series: registry.len() as u64,
+            samples: replayed.samples,
+            torn_bytes: replayed.torn_bytes,
+            ..Recovery::default()
+        };
+        let (blocks, block_sequence_max) = open_blocks(&manager, &replayed, handed_over, &mut recovery)?;
+        let sequence_max = replayed.sequence_max.max(block_sequence_max);
+        let (state, start) = State::recovered(replayed, blocks, sequence_max, min_next_sequence);
+        let wal = Arc::new(Wal::new(vfs, wal_dir, options.wal_sync, options.wal_segment_bytes, start));
+        let interval = match options.wal_sync {
+            WalSync::Interval(every) => Some(IntervalSync::start(Arc::clone(&wal), every)?),
+            WalSync::Always | WalSync::Os => None,
+        };
+        let store = Self {
+            options,
+            opening: Opening::next(),
+            registry,
+            interval,
+            wal,
+            blocks: manager,
+            state: RwLock::new(state),
+            sealing: Mutex::new(()),
+        };
+        Ok((store, recovery))
+    }
+
+    /// Begins a batch.
+    pub fn appender(&self) -> Appender<'_> {
+        Appender::new(self)
+    }
+
+    /// What the store holds now, to be read while writes and seals go on.
+    #[must_use]
+    pub fn snapshot(&self) -> HotSnapshot {
+        let state = self.state.read();
+        HotSnapshot {
+            registry: Arc::clone(&self.registry),
+            generations: state.generations(),
+            blocks: state.blocks.values().cloned().collect(),
+        }
+    }
+
+    /// Ends the live generation, unless it has nothing; writes go to the next one at once. Returns whether it did.
+    /// [`HotStore::seal`] does this first.
+    ///
+    /// # Errors
+    /// [`Error::WalPoisoned`](crate::Error::WalPoisoned), [`Error::StorageFull`](crate::Error::StorageFull).
+    pub fn freeze(&self) -> Result<bool> {
+        let _sealing = self.sealing.lock();
+        self.freeze_live()
+    }
+
+    /// Freezes the head and writes all frozen generations as blocks; drops their part of the log and their memory. Returns
+    /// the new blocks, by identity. Writers and readers go on meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`HotStore::freeze`] and of the file system. What was not sealed stays in the head and in the log, and the
+    /// next seal tries again.
+    pub fn seal(&self) -> Result<Vec<BlockId>> {
+        let _sealing = self.sealing.lock();
+        self.freeze_live()?;
+        let frozen = self.state.read().frozen.clone();
+        let mut sealed = Vec::new();
+        for generation in frozen {
+            sealed.extend(self.seal_generation(&generation)?);
+        }
+        Ok(sealed)
+    }
+
+    /// Whether the head wants to be sealed: a generation waits, the head holds more than
+    /// [`HotOptions::head_bytes_max`], or it spans one and a half windows and is old or large enough to be worth it.
+    #[must_use]
+    pub fn needs_seal(&self) -> bool {
+        let state = self.state.read();
+        if !state.frozen.is_empty() {
+            return true;
+        }
+        let size = state.live.size();
+        let span_ms = size.time_range.end_ms.saturating_sub(size.time_range.start_ms);
+        let long = !size.time_range.is_empty() && span_ms >= self.options.window_ms / 2 * 3;
+        let large = |bytes: u64| size.heap_bytes >= bytes;
+        let old = || state.live_since.elapsed().as_millis() as i64 >= self.options.window_ms / 2 * 3;
+        let max = self.options.head_bytes_max;
+        large(max) || (long && (large(max / SEAL_BYTES_DIVISOR) || old()))
+    }
+
+    /// The sealed blocks, by identity.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<Arc<SealedBlock>> {
+        self.state.read().blocks.values().cloned().collect()
+    }
+
+    /// Removes a block, durably, after its samples were handed over. Snapshots that hold it can still read it. A block that
+    /// is not there is no error.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io): the block is gone from memory; its file may stay until the next opening.
+    pub fn remove_block(&self, id: &BlockId) -> Result<()> {
+        self.state.write().blocks.remove(id);
+        self.blocks.remove(id)?;
+        self.blocks.sync()
+    }
+
+    /// Makes all that was committed durable now, whatever [`HotOptions::wal_sync`] says.
+    ///
+    /// # Errors
+    /// [`Error::WalPoisoned`](crate::Error::WalPoisoned).
+    pub fn sync(&self) -> Result<()> {
+        self.wal.sync()
+    }
+
+    /// How much the store holds. Looks at every series of the head when generations wait for a seal.
+    #[must_use]
+    pub fn stats(&self) -> HotStats {
+        let (generations, blocks) = {
+            let state = self.state.read();
+            (state.generations(), state.blocks.values().cloned().collect::<Vec<_>>())
+        };
+        let sizes: Vec<GenerationSize> = generations.iter().map(|generation| generation.size()).collect();
+        let metas = || blocks.iter().map(|block| block.block().meta());
+        let head = HeadStats {
+            series: self.count_series(&generations, &sizes),
+            samples: sizes.iter().map(|size| size.samples).sum(),
+            bytes: sizes.iter().map(|size| size.heap_bytes).sum::<u64>() + self.registry.heap_bytes() as u64,
+        };
+        let (segments, bytes) = self.wal.size();
+        HotStats {
+            head,
+            blocks: BlockStats {
+                count: blocks.len() as u64,
+                series: metas().map(|meta| u64::from(meta.series)).sum(),
+                samples: metas().map(|meta| meta.samples).sum(),
+                bytes: blocks.iter().map(|block| block.bytes()).sum(),
+            },
+            wal: WalStats { segments, bytes },
+            time_range: metas()
+                .map(|meta| meta.time_range)
+                .chain(sizes.iter().map(|size| size.time_range))
+                .fold(TimeRange::EMPTY, TimeRange::hull),
+        }
+    }
+
+    /// Makes everything durable and closes the store. Dropping it instead loses nothing that was acknowledged, as
+    /// [`WalSync`] defines it.
+    ///
+    /// # Errors
+    /// [`Error::WalPoisoned`](crate::Error::WalPoisoned), [`Error::StorageFull`](crate::Error::StorageFull).
+    pub fn close(mut self) -> Result<()> {
+        self.interval = None;
+        self.wal.close()
+    }
+
+    pub(crate) fn options(&self) -> &HotOptions {
+        &self.options
+    }
+
+    pub(crate) fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn wal(&self) -> &Wal {
+        &self.wal
+    }
+
+    /// The generations in memory, by sequence.
+    pub(crate) fn generations(&self) -> Vec<Arc<Generation>> {
+        self.state.read().generations()
+    }
+
+    /// The number of different series in the head.
+    fn count_series(&self, generations: &[Arc<Generation>], sizes: &[GenerationSize]) -> u64 {
+        let mut with_series = generations.iter().zip(sizes).filter(|(_, size)| size.series > 0);
+        match (with_series.next(), with_series.next()) {
+            (None, _) => 0,
+            (Some((_, size)), None) => size.series,
+            _ => {
+                let mut seen = vec![false; self.registry.len()];
+                generations.iter().for_each(|generation| generation.mark_series(&mut seen));
+                seen.iter().filter(|seen| **seen).count() as u64
+            }
+        }
+    }
+
+    fn freeze_live(&self) -> Result<bool> {
+        let live = Arc::clone(&self.state.read().live);
+        if !self.wal.has_tickets() && live.size().samples == 0 {
+            return Ok(false);
+        }
+        let next = Arc::new(Generation::closed(live.sequence() + 1));
+        let switched = self.wal.switch(Arc::clone(&next));
+        if live.is_frozen() {
+            // The next generation takes its first batch, and readers see it, when the last batch of this one is in.
+            live.wait_until_still();
+            {
+                let mut state = self.state.write();
+                let frozen = std::mem::replace(&mut state.live, Arc::clone(&next));
+                state.frozen.push(frozen);
+                state.live_since = Instant::now();
+            }
+            next.open();
+        }
+        switched.map(|()| true)
+    }
+
+    fn seal_generation(&self, generation: &Arc<Generation>) -> Result<Vec<BlockId>> {
+        let ids = write_blocks(generation, &self.registry, &self.blocks, &self.options)?;
+        let opened = ids.iter().map(|id| self.blocks.open(id)).collect::<Result<Vec<_>>>()?;
+        self.wal.drop_generation(generation.sequence())?;
+        let mut state = self.state.write();
+        state.frozen.retain(|frozen| frozen.sequence() != generation.sequence());
+        state.blocks.extend(opened.into_iter().map(|block| (*block.id(), Arc::new(block))));
+        Ok(ids)
+    }
+}
+
+impl State {
+    /// The state after a replay. The newest generation goes on being live if its sequence allows; others wait for a seal.
+    fn recovered(
+        replayed: Replay,
+        blocks: OpenBlocks,
+        sequence_max: Option<u64>,
+        min_next_sequence: u64,
+    ) -> (Self, WalStart) {
+        let mut frozen = replayed.generations;
+        let goes_on = frozen.last().is_some_and(|(newest, _)| {
+            Some(newest.sequence()) == sequence_max && newest.sequence() >= min_next_sequence
+        });
+        let (live, next_number) = match frozen.pop_if(|_| goes_on) {
+            Some(newest) => newest,
+            None => {
+                let next = sequence_max.map_or(0, |max| max + 1).max(min_next_sequence);
+                (Arc::new(Generation::new(next)), 0)
+            }
+        };
+        let frozen: Vec<Arc<Generation>> = frozen.into_iter().map(|(generation, _)| generation).collect();
+        frozen.iter().for_each(|generation| generation.freeze(0));
+        let start = WalStart {
+            live: Arc::clone(&live),
+            next_number,
+            previous: replayed.newest,
+            segments: replayed.segments,
+        };
+        (Self { live, live_since: Instant::now(), frozen, blocks }, start)
+    }
+
+    fn generations(&self) -> Vec<Arc<Generation>> {
+        self.frozen.iter().chain([&self.live]).cloned().collect()
+    }
+}
+
+/// Opens the blocks that count, and removes the others with what interrupted seals left. Also gives the highest sequence.
+fn open_blocks(
+    manager: &BlockManager,
+    replayed: &Replay,
+    handed_over: &dyn Fn(&BlockId) -> bool,
+    recovery: &mut Recovery,
+) -> Result<(OpenBlocks, Option<u64>)> {
+    let listing = manager.list()?;
+    let mut open = OpenBlocks::new();
+    for id in &listing.blocks {
+        if handed_over(id) {
+            manager.remove(id)?;
+            recovery.blocks_handed_over += 1;
+        } else if replayed.generations.iter().any(|(generation, _)| generation.sequence() == id.sequence) {
+            // The log still has the generation: its seal did not get to the step that counts.
+            manager.remove(id)?;
+            recovery.unfinished_files += 1;
+        } else {
+            open.insert(*id, Arc::new(manager.open(id)?));
+            recovery.blocks += 1;
+        }
+    }
+    for path in &listing.leftovers {
+        manager.remove_path(path)?;
+        recovery.unfinished_files += 1;
+    }
+    if recovery.blocks_handed_over + recovery.unfinished_files > 0 {
+        manager.sync()?;
+    }
+    Ok((open, listing.blocks.iter().map(|id| id.sequence).max()))
+}

@@ -1,0 +1,447 @@
+//! The group commit: many committers, one write, one fsync.
+//!
+//! A committer queues its group under a short lock (`queue`), which also gives it its generation and its place, and then
+//! takes the `io` lock. Whoever gets that first writes and fsyncs all that is queued by then; the others find their work
+//! done when their turn comes. So the number of fsyncs follows the disk, not the number of committers.
+//!
+//! **Failure.** When the disk is full, the segment is cut back to its last good byte and everything queued is refused;
+//! later commits try again. Any other failed write, and every failed fsync, poisons the log: nobody can know what is
+//! durable, and a second fsync would not tell. Nothing that failed ever reaches the head, because memory is written after
+//! the log.
+//!
+//! Lock order: `io`, then `queue`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tsdb_vfs::{Vfs, VfsFile};
+
+use super::format::{HEADER_BYTES, Header};
+use super::{GroupWriter, SegmentEnd, SegmentId, drop_generation};
+use crate::batch::Batch;
+use crate::error::is_full;
+use crate::head::{Generation, Ticket};
+use crate::registry::{Registry, SeriesId};
+use crate::{Error, Result, WalSync};
+
+/// The writing end of the log.
+#[derive(Debug)]
+pub(crate) struct Wal {
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    sync: WalSync,
+    segment_bytes: u64,
+    queue: Mutex<Queue>,
+    io: Mutex<Io>,
+}
+
+/// Where an opened log goes on.
+#[derive(Debug)]
+pub(crate) struct WalStart {
+    pub(crate) live: Arc<Generation>,
+    /// The number of the live generation's next segment.
+    pub(crate) next_number: u32,
+    pub(crate) previous: Option<SegmentEnd>,
+    /// The segments that are there.
+    pub(crate) segments: BTreeMap<SegmentId, u64>,
+}
+
+/// What waits to be written, all of one generation.
+#[derive(Debug)]
+struct Queue {
+    live: Arc<Generation>,
+    pending: Vec<u8>,
+    /// Which series the live generation's segments have the labels of.
+    logged: Vec<u64>,
+    /// Tickets given for the live generation.
+    tickets: u64,
+    /// Commits queued, over all generations.
+    queued: u64,
+}
+
+/// The files. Commits are numbered as in [`Queue::queued`].
+#[derive(Debug)]
+struct Io {
+    segment: Option<Segment>,
+    generation: u64,
+    next_number: u32,
+    /// The next segment is the first that this process writes for its generation.
+    fresh_numbers: bool,
+    previous: Option<SegmentEnd>,
+    /// Segments in the directory with their bytes.
+    segments: BTreeMap<SegmentId, u64>,
+    /// Commits up to this one were written, or failed.
+    done: u64,
+    /// Commits that failed, as closed ranges. Neighbours are joined, so that a full disk does not fill memory.
+    failed: Vec<(u64, u64, Failure)>,
+    poisoned: Option<Arc<str>>,
+    spare: Vec<u8>,
+}
+
+/// The segment being written.
+#[derive(Debug)]
+struct Segment {
+    file: Arc<dyn VfsFile>,
+    id: SegmentId,
+    /// Bytes that belong to it: all written, each group whole.
+    bytes: u64,
+    /// Of those, how many an fsync has covered.
+    synced: u64,
+    /// What the last record of durable bytes in it says.
+    marked: u64,
+}
+
+/// Why commits failed, for each of their callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Failure {
+    Full(Arc<str>),
+    Refused(io::ErrorKind, Arc<str>),
+    Poisoned(Arc<str>),
+}
+
+impl Failure {
+    /// An error before any byte of a batch was written: the next commit may try again.
+    fn refused(error: &io::Error) -> Self {
+        let message = error.to_string().into();
+        if is_full(error) { Self::Full(message) } else { Self::Refused(error.kind(), message) }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Full(message) => Self::StorageFull(message.to_string()),
+            Failure::Refused(kind, message) => Self::Io(io::Error::new(kind, message.to_string())),
+            Failure::Poisoned(message) => Self::WalPoisoned(message.to_string()),
+        }
+    }
+}
+
+impl Queue {
+    /// Marks a series as logged; whether it was not.
+    fn log(&mut self, series: SeriesId) -> bool {
+        let (word, bit) = (series.0 as usize / 64, 1u64 << (series.0 % 64));
+        if self.logged.len() <= word {
+            self.logged.resize(word + 1, 0);
+        }
+        let new = self.logged[word] & bit == 0;
+        self.logged[word] |= bit;
+        new
+    }
+}
+
+impl Wal {
+    pub(crate) fn new(
+        vfs: Arc<dyn Vfs>,
+        dir: PathBuf,
+        sync: WalSync,
+        segment_bytes: u64,
+        start: WalStart,
+    ) -> Self {
+        let generation = start.live.sequence();
+        let queue =
+            Queue { live: start.live, pending: Vec::new(), logged: Vec::new(), tickets: 0, queued: 0 };
+        let io = Io {
+            segment: None,
+            generation,
+            next_number: start.next_number,
+            fresh_numbers: true,
+            previous: start.previous,
+            segments: start.segments,
+            done: 0,
+            failed: Vec::new(),
+            poisoned: None,
+            spare: Vec::new(),
+        };
+        Self { vfs, dir, sync, segment_bytes, queue: Mutex::new(queue), io: Mutex::new(io) }
+    }
+
+    /// Makes a batch durable as the log's setting says. `samples` is its samples as the end of a group. The ticket is the
+    /// batch's place in the memory of the generation that it was bound to.
+    pub(crate) fn commit(&self, batch: &Batch, samples: &[u8], registry: &Registry) -> Result<Ticket> {
+        let (ticket, place) = self.enqueue(batch, samples, registry)?;
+        let mut io = self.io.lock();
+        if io.done < place {
+            self.flush(&mut io);
+        }
+        match io.failed.iter().rev().find(|(from, to, _)| (*from..=*to).contains(&place)) {
+            None => Ok(ticket),
+            Some((_, _, failure)) => {
+                let error = failure.clone().into();
+                // The ticket waits for those before it, whose owners may want the lock.
+                drop(io);
+                Err(error)
+            }
+        }
+    }
+
+    fn enqueue(&self, batch: &Batch, samples: &[u8], registry: &Registry) -> Result<(Ticket, u64)> {
+        let mut queue = self.queue.lock();
+        let new: Vec<SeriesId> =
+            batch.samples().iter().map(|sample| sample.series).filter(|&series| queue.log(series)).collect();
+        if !new.is_empty() {
+            match series_records(&new, registry) {
+                Ok(records) => queue.pending.extend_from_slice(&records),
+                Err(error) => {
+                    new.iter()
+                        .for_each(|series| queue.logged[series.0 as usize / 64] &= !(1 << (series.0 % 64)));
+                    return Err(error);
+                }
+            }
+        }
+        queue.pending.extend_from_slice(samples);
+        let ticket = Ticket::new(Arc::clone(&queue.live), queue.tickets);
+        queue.tickets += 1;
+        queue.queued += 1;
+        Ok((ticket, queue.queued))
+    }
+
+    /// Writes what is queued, and fsyncs it if commits wait for that.
+    fn flush(&self, io: &mut Io) {
+        let (bytes, queued) = {
+            let mut queue = self.queue.lock();
+            (std::mem::replace(&mut queue.pending, std::mem::take(&mut io.spare)), queue.queued)
+        };
+        self.write_group(io, bytes, queued, self.sync == WalSync::Always);
+    }
+
+    /// Writes `bytes`, the commits up to `queued`, and records what became of them.
+    fn write_group(&self, io: &mut Io, mut bytes: Vec<u8>, queued: u64, sync: bool) {
+        let failure = match self.write(io, &mut bytes) {
+            Ok(()) if sync => self.sync_segment(io).err(),
+            written => written.err(),
+        };
+        let from = io.done + 1;
+        io.done = queued;
+        if let Some(failure) = failure {
+            self.fail(io, from, failure);
+        }
+        bytes.clear();
+        io.spare = bytes;
+    }
+
+    /// Fails the commits from `from` on, those queued meanwhile included: they may use series whose labels were in what
+    /// was not written.
+    fn fail(&self, io: &mut Io, from: u64, failure: Failure) {
+        tracing::error!(?failure, "the write-ahead log could not be written");
+        if let Failure::Poisoned(message) = &failure {
+            io.poisoned.get_or_insert_with(|| Arc::clone(message));
+        }
+        let mut queue = self.queue.lock();
+        if queue.live.sequence() == io.generation {
+            queue.pending.clear();
+            queue.logged.clear();
+            io.done = queue.queued;
+        }
+        match io.failed.last_mut() {
+            Some((_, to, last)) if *to + 1 == from && *last == failure => *to = io.done,
+            _ if from <= io.done => io.failed.push((from, io.done, failure)),
+            _ => {}
+        }
+    }
+
+    fn write(&self, io: &mut Io, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+        if let Some(message) = &io.poisoned {
+            return Err(Failure::Poisoned(Arc::clone(message)));
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let full = |segment: &Segment| {
+            segment.bytes > HEADER_BYTES as u64 && segment.bytes + bytes.len() as u64 > self.segment_bytes
+        };
+        if io.segment.as_ref().is_some_and(full) {
+            self.close_segment(io)?;
+        }
+        if io.segment.is_none() {
+            io.segment = Some(self.create_segment(io).map_err(|error| Failure::refused(&error))?);
+        }
+        let segment = io.segment.as_mut().expect("invariant: a segment was just made");
+        if segment.marked != segment.synced {
+            let mut mark = GroupWriter::default();
+            mark.synced(segment.synced);
+            bytes.extend_from_slice(&mark.finish(true));
+        }
+        if let Err(error) = segment.file.append(bytes) {
+            return Err(match segment.file.truncate(segment.bytes) {
+                Ok(()) if is_full(&error) => Failure::Full(error.to_string().into()),
+                _ => Failure::Poisoned(error.to_string().into()),
+            });
+        }
+        segment.bytes += bytes.len() as u64;
+        segment.marked = segment.synced;
+        io.segments.insert(segment.id, segment.bytes);
+        Ok(())
+    }
+
+    fn create_segment(&self, io: &mut Io) -> io::Result<Segment> {
+        let id = SegmentId { generation: io.generation, number: io.next_number };
+        let path = self.dir.join(id.file_name());
+        let header = Header { id, fresh_numbers: io.fresh_numbers, previous: io.previous }.encode();
+        let create = || {
+            let file = self.vfs.create(&path)?;
+            file.append(&header)?;
+            file.sync()?;
+            self.vfs.sync_dir(&self.dir)?;
+            Ok(file)
+        };
+        let file = create().or_else(|error: io::Error| {
+            // What is there has no group in it: no commit came this far. Do not let it stand in the way of the next try.
+            let removed = self.vfs.remove_file(&path);
+            if error.kind() == io::ErrorKind::AlreadyExists && removed.is_ok() {
+                create()
+            } else {
+                Err(error)
+            }
+        })?;
+        io.next_number += 1;
+        io.fresh_numbers = false;
+        let bytes = header.len() as u64;
+        io.segments.insert(id, bytes);
+        Ok(Segment { file, id, bytes, synced: bytes, marked: bytes })
+    }
+
+    /// Makes the segment durable; a failure poisons.
+    fn sync_segment(&self, io: &mut Io) -> Result<(), Failure> {
+        if let Some(message) = &io.poisoned {
+            return Err(Failure::Poisoned(Arc::clone(message)));
+        }
+        let Some(segment) = io.segment.as_mut().filter(|segment| segment.synced < segment.bytes) else {
+            return Ok(());
+        };
+        segment.file.sync().map_err(|error| Failure::Poisoned(error.to_string().into()))?;
+        segment.synced = segment.bytes;
+        Ok(())
+    }
+
+    /// Makes the segment durable and ends it. The next write begins another.
+    fn close_segment(&self, io: &mut Io) -> Result<(), Failure> {
+        self.sync_segment(io)?;
+        if let Some(segment) = io.segment.take() {
+            io.previous = Some(SegmentEnd { id: segment.id, bytes: segment.bytes });
+        }
+        Ok(())
+    }
+
+    /// Freezes the live generation, all of which is durable afterwards, and begins `next`. After an error the generation
+    /// may be frozen nevertheless: it tells.
+    pub(crate) fn switch(&self, next: Arc<Generation>) -> Result<()> {
+        let mut io = self.io.lock();
+        if let Some(message) = &io.poisoned {
+            return Err(Error::WalPoisoned(message.to_string()));
+        }
+        let sequence = next.sequence();
+        let (bytes, queued) = {
+            let mut queue = self.queue.lock();
+            queue.live.freeze(queue.tickets);
+            queue.live = next;
+            queue.logged.clear();
+            queue.tickets = 0;
+            (std::mem::take(&mut queue.pending), queue.queued)
+        };
+        // From here on batches queue for the next generation. They wait for this lock, one write and one fsync long.
+        if !bytes.is_empty() {
+            self.write_group(&mut io, bytes, queued, true);
+        }
+        let closed = self.close_segment(&mut io);
+        if let Err(failure) = closed.clone() {
+            let from = io.done + 1;
+            io.generation = sequence;
+            self.fail(&mut io, from, failure);
+        }
+        io.generation = sequence;
+        io.next_number = 0;
+        io.fresh_numbers = true;
+        closed.map_err(Error::from)
+    }
+
+    /// Whether the live generation has taken, or is about to take, a batch.
+    pub(crate) fn has_tickets(&self) -> bool {
+        self.queue.lock().tickets > 0
+    }
+
+    /// Makes everything that was committed durable, whatever the setting.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let (file, id, bytes) = {
+            let io = self.io.lock();
+            if let Some(message) = &io.poisoned {
+                return Err(Error::WalPoisoned(message.to_string()));
+            }
+            match io.segment.as_ref().filter(|segment| segment.synced < segment.bytes) {
+                Some(segment) => (Arc::clone(&segment.file), segment.id, segment.bytes),
+                None => return Ok(()),
+            }
+        };
+        // Without the lock: commits go on meanwhile. A segment that is closed meanwhile was fsynced by that.
+        let synced = file.sync();
+        let mut io = self.io.lock();
+        match synced {
+            Ok(()) => {
+                if let Some(segment) = io.segment.as_mut().filter(|segment| segment.id == id) {
+                    segment.synced = segment.synced.max(bytes);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let message: Arc<str> = error.to_string().into();
+                let from = io.done + 1;
+                self.fail(&mut io, from, Failure::Poisoned(Arc::clone(&message)));
+                Err(Error::WalPoisoned(message.to_string()))
+            }
+        }
+    }
+
+    /// Makes everything durable and says so in the log, so that a later fault in it is told from a torn tail.
+    pub(crate) fn close(&self) -> Result<()> {
+        let mut io = self.io.lock();
+        if io.poisoned.is_some() {
+            return Ok(());
+        }
+        let close = |io: &mut Io| {
+            self.sync_segment(io)?;
+            let Some(segment) = io.segment.as_ref().filter(|segment| segment.marked != segment.synced) else {
+                return Ok(());
+            };
+            let mut mark = GroupWriter::default();
+            mark.synced(segment.synced);
+            self.write(io, &mut mark.finish(true))?;
+            self.sync_segment(io)
+        };
+        close(&mut io).map_err(Error::from)
+    }
+
+    /// Removes a generation's segments: all of it is durable in blocks.
+    pub(crate) fn drop_generation(&self, sequence: u64) -> Result<()> {
+        let of = SegmentId { generation: sequence, number: 0 }..=SegmentId {
+            generation: sequence,
+            number: u32::MAX,
+        };
+        let segments: Vec<SegmentId> = self.io.lock().segments.range(of).map(|(id, _)| *id).collect();
+        drop_generation(self.vfs.as_ref(), &self.dir, &segments)?;
+        let mut io = self.io.lock();
+        io.segments.retain(|id, _| id.generation != sequence);
+        Ok(())
+    }
+
+    /// Number of segments and their bytes.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let io = self.io.lock();
+        (io.segments.len() as u64, io.segments.values().sum())
+    }
+}
+
+/// Records with the labels of `series`, as the beginning of a group.
+fn series_records(series: &[SeriesId], registry: &Registry) -> Result<Vec<u8>> {
+    let mut records = GroupWriter::default();
+    let mut builder = tsdb_core::LabelsBuilder::new();
+    let mut failed = Ok(());
+    registry.for_each(series, |id, symbols, pairs| {
+        if failed.is_ok() {
+            failed = records.series(id.0, &symbols.labels(pairs, &mut builder));
+        }
+    });
+    failed.map(|()| records.finish(false))
+}

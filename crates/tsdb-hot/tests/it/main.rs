@@ -1,0 +1,19 @@
+//! Integration tests of the hot tier, one binary.
+//!
+//! - `support`: opening a store on the simulated disk, reading everything back, batches that can be told apart.
+//! - `crash`: the power goes away at every operation of a script; and every operation fails once.
+//! - `model`: random scripts against the oracle, with seals, reopenings, crashes and hand-overs in between.
+//! - `damage`: every byte of a log flipped, every truncation.
+//! - `failure`: a failed fsync, a full disk, a store that cannot be what it should be.
+//! - `threads`: concurrent writers, readers and seals; group commit; the order of arrival.
+//! - `lifecycle`: windows, sequences, statistics, snapshots, references, settings.
+
+#![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
+
+mod crash;
+mod damage;
+mod failure;
+mod lifecycle;
+mod model;
+mod support;
+mod threads;

@@ -1,0 +1,157 @@
+//! How a cold file is written: plain data, every default a named constant with its reason.
+
+use tsdb_schema::{LabelLayout, SchemaMapper};
+
+use crate::{Error, Result};
+
+/// Rows of a row group. A row group is the unit that other engines prune by statistics and read in parallel,
+/// and all of its compressed pages stay in memory until it closes; the footer grows with each one.
+pub const DEFAULT_ROW_GROUP_ROWS: usize = 512 * 1024;
+/// Encoded bytes at which a row group closes early, for rows with wide labels or large histograms.
+pub const DEFAULT_ROW_GROUP_BYTES: usize = 128 << 20;
+/// Rows of a page. One series is found by decoding whole pages, so small pages make look-ups cheap; each page
+/// costs compression context and index entries. 4,096 rows cost 4% against 20,000 in values, and read a
+/// series of a few hundred samples by decoding little else.
+pub const DEFAULT_PAGE_ROWS: usize = 4096;
+/// ZSTD at level 3: level 9 saves 3% at several times the time.
+pub const DEFAULT_COMPRESSION: Compression = Compression::Zstd(3);
+/// The encoding of values where none is set.
+pub const DEFAULT_VALUE_ENCODING: ValueEncoding = ValueEncoding::Dictionary;
+/// Bytes of distinct values up to which a label column stays dictionary-encoded within a row group. Far above
+/// the usual 1 MiB: a label that falls back to plain strings costs its full length on every row.
+pub const DEFAULT_LABEL_DICTIONARY_BYTES: usize = 16 << 20;
+/// Share of absent values that a bloom filter takes for present.
+pub const DEFAULT_BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// The codec of all pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Pages as encoded.
+    None,
+    /// Snappy: fast, coarse.
+    Snappy,
+    /// LZ4 in raw blocks, which every current reader knows.
+    Lz4,
+    /// Zstandard at a level of 1 to 22.
+    Zstd(i32),
+}
+
+/// The encoding of the `value` column. All are read by DuckDB, pyarrow and Polars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueEncoding {
+    /// Distinct values once, references in the rows; plain where they pass 1 MiB in a row group. Best for
+    /// values of few digits.
+    Dictionary,
+    /// Eight bytes a value.
+    Plain,
+    /// The first bytes of all values, then the second ones, and so on. Best for counters and full-precision
+    /// floats; Spark before 2026 cannot read it.
+    ByteStreamSplit,
+}
+
+/// Settings of one cold file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParquetConfig {
+    /// The codec of all pages. Default [`DEFAULT_COMPRESSION`].
+    pub compression: Compression,
+    /// Most rows of a row group. Default [`DEFAULT_ROW_GROUP_ROWS`].
+    pub row_group_rows: usize,
+    /// Encoded bytes at which a row group closes early. Default [`DEFAULT_ROW_GROUP_BYTES`].
+    pub row_group_bytes: usize,
+    /// Most rows of a page. Default [`DEFAULT_PAGE_ROWS`].
+    pub page_rows: usize,
+    /// The encoding of values. Default [`DEFAULT_VALUE_ENCODING`].
+    pub value_encoding: ValueEncoding,
+    /// Where labels go. Default [`LabelLayout::Hybrid`].
+    pub label_layout: LabelLayout,
+    /// The labels with columns of their own under [`LabelLayout::Hybrid`] and [`LabelLayout::Columns`], in
+    /// any order. They have a column in every file, also where no row has the label, so that files of one
+    /// store have one schema. Default none.
+    pub promoted_labels: Vec<String>,
+    /// All label names that the rows will have, if known. With them the writer leaves the `labels` map out
+    /// where every label has a column, gives [`LabelLayout::Columns`] its columns, and may declare the rows
+    /// sorted by metric name. A row with another label is refused where there is no map. Default unknown.
+    pub label_names: Option<Vec<String>>,
+    /// Whether a row may be a native histogram: the column is left out otherwise. Default true, always right.
+    pub with_histograms: bool,
+    /// Labels whose columns get a bloom filter in each row group; names without a column are passed over.
+    /// Default none.
+    pub bloom_columns: Vec<String>,
+    /// Share of absent values that a bloom filter takes for present. Default
+    /// [`DEFAULT_BLOOM_FALSE_POSITIVES`].
+    pub bloom_false_positives: f64,
+    /// Bytes of distinct values up to which a label column stays dictionary-encoded in a row group. Default
+    /// [`DEFAULT_LABEL_DICTIONARY_BYTES`].
+    pub label_dictionary_bytes: usize,
+    /// Only encodings that readers before 2025 know: [`ValueEncoding::ByteStreamSplit`] is refused.
+    /// Default false.
+    pub compat: bool,
+    /// Pairs of the caller's own for the file's key-value metadata; they come back in
+    /// [`FileMeta::key_values`](crate::FileMeta::key_values). Default none.
+    pub key_values: Vec<(String, String)>,
+}
+
+impl Default for ParquetConfig {
+    fn default() -> Self {
+        Self {
+            compression: DEFAULT_COMPRESSION,
+            row_group_rows: DEFAULT_ROW_GROUP_ROWS,
+            row_group_bytes: DEFAULT_ROW_GROUP_BYTES,
+            page_rows: DEFAULT_PAGE_ROWS,
+            value_encoding: DEFAULT_VALUE_ENCODING,
+            label_layout: LabelLayout::default(),
+            promoted_labels: Vec::new(),
+            label_names: None,
+            with_histograms: true,
+            bloom_columns: Vec::new(),
+            bloom_false_positives: DEFAULT_BLOOM_FALSE_POSITIVES,
+            label_dictionary_bytes: DEFAULT_LABEL_DICTIONARY_BYTES,
+            compat: false,
+            key_values: Vec::new(),
+        }
+    }
+}
+
+impl ParquetConfig {
+    /// The columns of a file with these settings.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] for more label columns than Parquet readers take, or an empty label name.
+    pub fn schema_mapper(&self) -> Result<SchemaMapper> {
+        let mut columns = self.promoted_labels.clone();
+        if self.label_layout == LabelLayout::Columns {
+            columns.extend(self.label_names.iter().flatten().cloned());
+        }
+        let mapper = SchemaMapper::new(self.label_layout, columns, self.with_histograms)?;
+        let all_have_columns = self
+            .label_names
+            .as_ref()
+            .is_some_and(|names| names.iter().all(|name| mapper.label_column(name).is_some()));
+        Ok(if all_have_columns { mapper.without_label_map() } else { mapper })
+    }
+
+    /// Refuses settings that contradict each other or no writer can follow.
+    pub(crate) fn check(&self) -> Result<()> {
+        let invalid = |detail: String| Err(Error::InvalidConfig(detail));
+        for (name, value) in [
+            ("row_group_rows", self.row_group_rows),
+            ("row_group_bytes", self.row_group_bytes),
+            ("page_rows", self.page_rows),
+            ("label_dictionary_bytes", self.label_dictionary_bytes),
+        ] {
+            if value == 0 {
+                return invalid(format!("{name} must be at least 1"));
+            }
+        }
+        if self.compat && self.value_encoding == ValueEncoding::ByteStreamSplit {
+            return invalid("compat excludes the value encoding ByteStreamSplit".into());
+        }
+        if !(self.bloom_false_positives > 0.0 && self.bloom_false_positives < 1.0) {
+            return invalid(format!(
+                "bloom_false_positives is {}, not between 0 and 1",
+                self.bloom_false_positives
+            ));
+        }
+        Ok(())
+    }
+}

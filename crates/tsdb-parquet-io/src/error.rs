@@ -1,0 +1,120 @@
+//! The one error type of the crate: variants by what the caller can do about them.
+//!
+//! Errors of the reader name the file, because one query reads many.
+
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+
+/// The result of this crate's fallible calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a file could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is no Parquet file: too short, or without Parquet's magic bytes.
+    #[error("{path} is not a Parquet file: {detail}")]
+    NotParquet {
+        /// The file.
+        path: String,
+        /// What was found.
+        detail: String,
+    },
+    /// The file is Parquet, but its bytes cannot be right: a checksum that does not match, a page that does
+    /// not decode, rows out of order in a file that says they are sorted. Restore the file.
+    #[error("{path} is damaged: {detail}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What was found and what was expected.
+        detail: String,
+    },
+    /// The file is ours, from a newer version.
+    #[error("{path} has cold file format version {found}; this build reads up to {newest}: use a newer tsdb")]
+    UnsupportedVersion {
+        /// The file.
+        path: String,
+        /// The version found.
+        found: String,
+        /// The newest version read.
+        newest: u32,
+    },
+    /// The file is sound Parquet, but its columns or cells do not hold samples.
+    #[error("{path} does not hold samples that can be read: {source}")]
+    NotSamples {
+        /// The file.
+        path: String,
+        /// What does not fit.
+        source: Box<tsdb_schema::Error>,
+    },
+    /// A column that the caller asked for is not in the file.
+    #[error("{path} has no column `{column}`")]
+    NoColumn {
+        /// The file.
+        path: String,
+        /// The column asked for.
+        column: String,
+    },
+    /// The object store failed. Worth a retry when the cause is.
+    #[error("reading {path}: {source}")]
+    Store {
+        /// The file.
+        path: String,
+        /// What the store says.
+        source: Box<object_store::Error>,
+    },
+    /// The rows given to the writer are not sorted by label set, then time. The file must be dropped.
+    #[error("rows must be sorted by label set, then time: {0}")]
+    OutOfOrder(String),
+    /// A setting that no file can be written with.
+    #[error("invalid setting: {0}")]
+    InvalidConfig(String),
+    /// A batch given to the writer does not fit the file's columns.
+    #[error(transparent)]
+    Schema(#[from] tsdb_schema::Error),
+    /// The Parquet encoder failed, as a rule because the bytes could not be written.
+    #[error("writing Parquet: {0}")]
+    Write(#[from] ParquetError),
+    /// The bytes could not be written.
+    #[error("writing Parquet: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Error {
+    /// Adds the file to an error that a decoder met.
+    pub(crate) fn damaged(path: &str, detail: impl ToString) -> Self {
+        Self::Damaged { path: path.to_owned(), detail: detail.to_string() }
+    }
+
+    /// Adds the file to an error of the schema: an unfit table, or damage where the file is ours.
+    pub(crate) fn not_samples(path: &str) -> impl Fn(tsdb_schema::Error) -> Self {
+        move |source| Self::NotSamples { path: path.to_owned(), source: Box::new(source) }
+    }
+
+    /// Adds the file to an error of the store.
+    pub(crate) fn store(path: &str) -> impl Fn(object_store::Error) -> Self {
+        move |source| Self::Store { path: path.to_owned(), source: Box::new(source) }
+    }
+
+    /// What a failed decoder step means: a predicate's own error where one is inside, damage otherwise.
+    pub(crate) fn decode(path: &str, error: ParquetError) -> Self {
+        // The decoder passes a predicate's error on as text or as a boxed Arrow error.
+        match error {
+            ParquetError::External(source) => match source.downcast::<ArrowError>() {
+                Ok(arrow) => Self::predicate(path, *arrow),
+                Err(other) => Self::damaged(path, other),
+            },
+            other => Self::damaged(path, other),
+        }
+    }
+
+    fn predicate(path: &str, error: ArrowError) -> Self {
+        match error {
+            ArrowError::ExternalError(source) => match source.downcast::<tsdb_schema::Error>() {
+                Ok(schema) => Self::NotSamples { path: path.to_owned(), source: schema },
+                Err(other) => Self::damaged(path, other),
+            },
+            other => Self::damaged(path, other),
+        }
+    }
+}

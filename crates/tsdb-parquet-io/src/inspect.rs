@@ -1,0 +1,104 @@
+//! What is in a file, for people: row groups, columns, encodings, sizes.
+
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+
+/// The row groups of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileLayout {
+    /// Who wrote the file, in its own words.
+    pub created_by: String,
+    /// The row groups, in order.
+    pub row_groups: Vec<RowGroupLayout>,
+}
+
+/// One row group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowGroupLayout {
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of all its pages, compressed.
+    pub compressed_bytes: u64,
+    /// Names of the columns that its rows are declared sorted by.
+    pub sorted_by: Vec<String>,
+    /// Its leaf columns, in order.
+    pub columns: Vec<ColumnLayout>,
+}
+
+/// One column of a row group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnLayout {
+    /// The path of the leaf, parts joined by dots.
+    pub path: String,
+    /// The encodings of its pages, as Parquet names them.
+    pub encodings: Vec<String>,
+    /// The codec, as Parquet names it.
+    pub compression: String,
+    /// Values, nulls included.
+    pub values: u64,
+    /// Nulls, if the statistics count them.
+    pub nulls: Option<u64>,
+    /// Bytes of its pages, compressed.
+    pub compressed_bytes: u64,
+    /// Bytes of its pages, encoded but not compressed.
+    pub uncompressed_bytes: u64,
+    /// Data pages, if the file has an offset index.
+    pub pages: Option<usize>,
+    /// Whether it has a bloom filter.
+    pub has_bloom_filter: bool,
+}
+
+impl FileLayout {
+    pub(crate) fn new(metadata: &ParquetMetaData) -> Self {
+        let created_by = metadata.file_metadata().created_by().unwrap_or_default().to_owned();
+        let row_groups = (0..metadata.num_row_groups()).map(|group| row_group(metadata, group)).collect();
+        Self { created_by, row_groups }
+    }
+
+    /// Compressed bytes of the leaf columns whose path is `column` or begins with it and a dot, over all row
+    /// groups.
+    #[must_use]
+    pub fn compressed_bytes_of(&self, column: &str) -> u64 {
+        let is_of = |path: &str| {
+            path.strip_prefix(column).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let columns = self.row_groups.iter().flat_map(|group| &group.columns);
+        columns.filter(|c| is_of(&c.path)).map(|c| c.compressed_bytes).sum()
+    }
+}
+
+fn row_group(metadata: &ParquetMetaData, index: usize) -> RowGroupLayout {
+    let group = metadata.row_group(index);
+    let column = |leaf: usize| {
+        let pages = metadata.offset_index().and_then(|all| all.get(index)?.get(leaf));
+        column(group.column(leaf), pages.map(|pages| pages.page_locations().len()))
+    };
+    let sorted_by = group.sorting_columns().into_iter().flatten();
+    RowGroupLayout {
+        rows: unsigned(group.num_rows()),
+        compressed_bytes: unsigned(group.compressed_size()),
+        sorted_by: sorted_by
+            .filter_map(|s| usize::try_from(s.column_idx).ok().filter(|leaf| *leaf < group.num_columns()))
+            .map(|leaf| group.column(leaf).column_path().string())
+            .collect(),
+        columns: (0..group.num_columns()).map(column).collect(),
+    }
+}
+
+fn column(column: &ColumnChunkMetaData, pages: Option<usize>) -> ColumnLayout {
+    ColumnLayout {
+        path: column.column_path().string(),
+        encodings: column.encodings().map(|encoding| encoding.to_string()).collect(),
+        compression: column.compression_codec().to_string(),
+        values: unsigned(column.num_values()),
+        nulls: column.statistics().and_then(parquet::file::statistics::Statistics::null_count_opt),
+        compressed_bytes: unsigned(column.compressed_size()),
+        uncompressed_bytes: unsigned(column.uncompressed_size()),
+        pages,
+        has_bloom_filter: column.bloom_filter_offset().is_some(),
+    }
+}
+
+/// Parquet's counts are signed; a reader has refused negative ones that matter.
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
+}

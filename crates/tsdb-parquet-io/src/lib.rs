@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod file_meta;
+mod filter_to_arrow_expression;
+mod inspect;
+mod reader;
+mod seam;
+mod tail;
+mod writer;
+
+/// The crates whose types are in this one's interface, so that they need not be named as dependencies.
+pub use {arrow, futures, object_store, parquet, tsdb_core, tsdb_schema};
+
+pub use config::{
+    Compression, DEFAULT_BLOOM_FALSE_POSITIVES, DEFAULT_COMPRESSION, DEFAULT_LABEL_DICTIONARY_BYTES,
+    DEFAULT_PAGE_ROWS, DEFAULT_ROW_GROUP_BYTES, DEFAULT_ROW_GROUP_ROWS, DEFAULT_VALUE_ENCODING,
+    ParquetConfig, ValueEncoding,
+};
+pub use error::{Error, Result};
+pub use file_meta::{FORMAT_VERSION, FileMeta, Origin};
+pub use filter_to_arrow_expression::FilterToArrowExpression;
+pub use inspect::{ColumnLayout, FileLayout, RowGroupLayout};
+pub use reader::{
+    ColdFileMetadata, DEFAULT_READ_BATCH_ROWS, DEFAULT_TAIL_READ_BYTES, ParquetReader, ReadRequest,
+};
+pub use seam::{ColdStorageReader, ColdStorageWriter};
+pub use writer::ParquetWriter;

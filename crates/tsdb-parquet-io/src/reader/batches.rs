@@ -1,0 +1,59 @@
+//! Record batches from the push decoder: it says which ranges it needs, the source brings them.
+
+use arrow::record_batch::RecordBatch;
+use futures::stream::{BoxStream, StreamExt, try_unfold};
+use parquet::DecodeResult;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
+
+use super::contain::contain;
+use super::source::Source;
+use super::{ColdFileMetadata, ReadPlan};
+use crate::{Error, Result};
+
+/// The rows that `plan` selects, in file order; columns as `mask` says.
+pub(super) fn batches(
+    source: Source,
+    metadata: &ColdFileMetadata,
+    plan: ReadPlan,
+    mask: ProjectionMask,
+    batch_rows: usize,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    if plan.row_groups.is_empty() {
+        return futures::stream::empty().boxed();
+    }
+    let decoder = contain(source.path(), || {
+        let mut builder = ParquetPushDecoderBuilder::new_with_metadata(metadata.arrow.clone())
+            .with_batch_size(batch_rows)
+            .with_projection(mask)
+            .with_row_groups(plan.row_groups);
+        if let Some(selection) = plan.selection {
+            builder = builder.with_row_selection(selection);
+        }
+        if let Some(filter) = plan.filter {
+            builder = builder.with_row_filter(filter);
+        }
+        builder.build().map_err(|e| Error::damaged(source.path(), e))
+    });
+    match decoder {
+        Ok(decoder) => try_unfold((source, decoder), next).boxed(),
+        Err(error) => futures::stream::once(async { Err(error) }).boxed(),
+    }
+}
+
+type State = (Source, ParquetPushDecoder);
+
+async fn next((source, mut decoder): State) -> Result<Option<(RecordBatch, State)>> {
+    loop {
+        let step =
+            contain(source.path(), || decoder.try_decode().map_err(|e| Error::decode(source.path(), e)))?;
+        match step {
+            DecodeResult::Data(batch) => return Ok(Some((batch, (source, decoder)))),
+            DecodeResult::Finished => return Ok(None),
+            DecodeResult::NeedsData(ranges) => {
+                let bytes = source.ranges(&ranges).await?;
+                decoder.push_ranges(ranges, bytes).map_err(|e| Error::damaged(source.path(), e))?;
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! [`ParquetReader`]: series and record batches from one Parquet file in an object store.
+//!
+//! The decoder does no I/O of its own: it names the ranges it needs and gets them in one
+//! [`get_ranges`](ObjectStore::get_ranges) call, so that a local file, memory and S3 share one code path. Decoding
+//! runs where the stream is polled; a caller with many streams spreads them over tasks.
+//!
+//! Footer and page index are decoded once into a [`ColdFileMetadata`], which can be shared among readers and
+//! kept in a cache. The reader keeps nothing else.
+
+mod batches;
+mod contain;
+mod footer;
+mod series;
+mod source;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{RowFilter, RowSelection};
+use parquet::bloom_filter::Sbbf;
+use parquet::file::metadata::ParquetMetaData;
+use tsdb_core::{Matcher, Series, TimeRange};
+use tsdb_schema::{HISTOGRAM_COLUMN, LABELS_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
+
+use crate::filter_to_arrow_expression::FilterToArrowExpression;
+use crate::{ColdStorageReader, Error, FileLayout, FileMeta, Result};
+use contain::contain;
+pub use footer::{ColdFileMetadata, DEFAULT_TAIL_READ_BYTES};
+use source::Source;
+
+/// Rows of a decoded batch. Row groups are a multiple of it by default, and the decoder's own default of
+/// 1,024 costs more in calls than it saves in memory.
+pub const DEFAULT_READ_BATCH_ROWS: usize = 8192;
+
+/// Reads one Parquet file.
+#[derive(Clone, Debug)]
+pub struct ParquetReader {
+    source: Source,
+    metadata: Arc<ColdFileMetadata>,
+}
+
+/// Which rows and columns of a file to read as they are.
+#[derive(Clone, Debug)]
+pub struct ReadRequest {
+    /// The columns, by name in the file; `None` for all. They come in file order.
+    pub columns: Option<Vec<String>>,
+    /// Only rows whose labels match all of these.
+    pub matchers: Arc<[Matcher]>,
+    /// Only rows with a timestamp in this range.
+    pub range: TimeRange,
+    /// Most rows of a batch. Default [`DEFAULT_READ_BATCH_ROWS`].
+    pub batch_rows: usize,
+}
+
+impl Default for ReadRequest {
+    fn default() -> Self {
+        Self {
+            columns: None,
+            matchers: Arc::from([]),
+            range: TimeRange::ALL,
+            batch_rows: DEFAULT_READ_BATCH_ROWS,
+        }
+    }
+}
+
+/// What is left to decode after pruning.
+struct ReadPlan {
+    row_groups: Vec<usize>,
+    /// Over the rows of `row_groups`; `None` for all.
+    selection: Option<RowSelection>,
+    filter: Option<RowFilter>,
+}
+
+impl ParquetReader {
+    /// Opens the file at `path`, ours or a foreign one, and reads its footer and page index. With the `size`
+    /// of the file in bytes, a request to find it out is saved.
+    ///
+    /// # Errors
+    /// [`Error::NotParquet`], [`Error::Damaged`], [`Error::UnsupportedVersion`], [`Error::NotSamples`] for what
+    /// the file is; [`Error::Store`] when it cannot be read.
+    pub async fn open(store: Arc<dyn ObjectStore>, path: Path, size: Option<u64>) -> Result<Self> {
+        let source = Source::new(store, path);
+        let len = match size {
+            Some(size) => size,
+            None => source.len().await?,
+        };
+        let metadata = Arc::new(footer::load(&source, len).await?);
+        Ok(Self { source, metadata })
+    }
+
+    /// The reader of a file whose metadata was read before. Nothing is read.
+    #[must_use]
+    pub fn with_metadata(store: Arc<dyn ObjectStore>, path: Path, metadata: Arc<ColdFileMetadata>) -> Self {
+        Self { source: Source::new(store, path), metadata }
+    }
+
+    /// The file's metadata, to share or to cache.
+    #[must_use]
+    pub fn metadata(&self) -> &Arc<ColdFileMetadata> {
+        &self.metadata
+    }
+
+    /// Counts, time range and the caller's pairs.
+    #[must_use]
+    pub fn file_meta(&self) -> &FileMeta {
+        self.metadata.file_meta()
+    }
+
+    /// Row groups, columns, encodings and sizes, for people and tools that ask what is in a file.
+    #[must_use]
+    pub fn layout(&self) -> FileLayout {
+        FileLayout::new(self.metadata.parquet())
+    }
+
+    /// See [`ColdStorageReader::select`].
+    #[must_use]
+    pub fn select(&self, matchers: Arc<[Matcher]>, range: TimeRange) -> BoxStream<'static, Result<Series>> {
+        let columns = self.sample_columns();
+        let mask = self.roots(|name| columns.contains(name));
+        let batches = self.read(matchers, range, mask, DEFAULT_READ_BATCH_ROWS);
+        series::series(self.source.path().to_owned(), Arc::clone(&self.metadata), batches)
+    }
+
+    /// See [`ColdStorageReader::read_batch`].
+    #[must_use]
+    pub fn read_batch(&self, request: ReadRequest) -> BoxStream<'static, Result<RecordBatch>> {
+        let mask = match &request.columns {
+            None => ProjectionMask::all(),
+            Some(columns) => {
+                let schema = self.metadata.arrow.schema();
+                if let Some(missing) = columns.iter().find(|c| schema.column_with_name(c).is_none()) {
+                    let (path, column) = (self.source.path().to_owned(), missing.clone());
+                    return futures::stream::once(async { Err(Error::NoColumn { path, column }) }).boxed();
+                }
+                let columns: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
+                self.roots(|name| columns.contains(name))
+            }
+        };
+        self.read(request.matchers, request.range, mask, request.batch_rows.max(1))
+    }
+
+    /// The rows that match, pruned first by what the footer says and by bloom filters.
+    fn read(
+        &self,
+        matchers: Arc<[Matcher]>,
+        range: TimeRange,
+        mask: ProjectionMask,
+        batch_rows: usize,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
+        let (source, metadata) = (self.source.clone(), Arc::clone(&self.metadata));
+        let plan = async move {
+            let filter = FilterToArrowExpression::new(
+                metadata.parquet(),
+                metadata.arrow.schema(),
+                metadata.mapper(),
+                &matchers,
+                range,
+            );
+            let row_groups = filter.row_groups();
+            let row_groups = prune_by_bloom(&source, metadata.parquet(), &filter, row_groups).await?;
+            let plan = ReadPlan {
+                selection: filter.row_selection(&row_groups),
+                filter: filter.row_filter(&row_groups),
+                row_groups,
+            };
+            Ok::<_, Error>(batches::batches(source, &metadata, plan, mask, batch_rows))
+        };
+        futures::stream::once(plan).try_flatten().boxed()
+    }
+
+    /// The columns that hold a part of a sample.
+    fn sample_columns(&self) -> BTreeSet<&str> {
+        let mapper = self.metadata.mapper();
+        let ours = [
+            (TIMESTAMP_COLUMN, true),
+            (VALUE_COLUMN, mapper.has_values()),
+            (HISTOGRAM_COLUMN, mapper.has_histograms()),
+            (LABELS_COLUMN, mapper.has_label_map()),
+        ];
+        let ours = ours.into_iter().filter(|(_, is_there)| *is_there).map(|(column, _)| column);
+        ours.chain(mapper.label_columns().iter().map(|c| c.column.as_str())).collect()
+    }
+
+    /// The projection to the top-level columns that pass `test`.
+    fn roots(&self, test: impl Fn(&str) -> bool) -> ProjectionMask {
+        let fields = self.metadata.arrow.schema().fields();
+        let roots = fields.iter().enumerate().filter(|(_, field)| test(field.name())).map(|(i, _)| i);
+        ProjectionMask::roots(self.metadata.arrow.parquet_schema(), roots)
+    }
+}
+
+#[async_trait]
+impl ColdStorageReader for ParquetReader {
+    async fn read_schema(&self) -> Result<SchemaRef> {
+        Ok(Arc::clone(self.metadata.arrow.schema()))
+    }
+
+    fn read_batch(&self, request: ReadRequest) -> BoxStream<'static, Result<RecordBatch>> {
+        Self::read_batch(self, request)
+    }
+
+    fn select(&self, matchers: Arc<[Matcher]>, range: TimeRange) -> BoxStream<'static, Result<Series>> {
+        Self::select(self, matchers, range)
+    }
+}
+
+/// Drops the row groups whose bloom filters know none of the values that a matcher asks for.
+async fn prune_by_bloom(
+    source: &Source,
+    metadata: &ParquetMetaData,
+    filter: &FilterToArrowExpression<'_>,
+    row_groups: Vec<usize>,
+) -> Result<Vec<usize>> {
+    let mut wanted = Vec::new();
+    for &group in &row_groups {
+        for (leaf, values) in filter.exact_values() {
+            let column = metadata.row_group(group).column(leaf);
+            let place = (column.bloom_filter_offset(), column.bloom_filter_length());
+            if let (Some(at), Some(length)) = place {
+                let at = u64::try_from(at).map_err(|e| Error::damaged(source.path(), e))?;
+                let length = u64::try_from(length).map_err(|e| Error::damaged(source.path(), e))?;
+                wanted.push((group, values, at..at + length));
+            }
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(row_groups);
+    }
+    let ranges: Vec<_> = wanted.iter().map(|(_, _, range)| range.clone()).collect();
+    let filters = source.ranges(&ranges).await?;
+    let mut absent = BTreeSet::new();
+    for ((group, values, _), bytes) in wanted.into_iter().zip(filters) {
+        let known = contain(source.path(), || {
+            let bloom = Sbbf::from_bytes(&bytes).map_err(|e| Error::damaged(source.path(), e))?;
+            Ok(values.iter().any(|value| bloom.check(value.as_ref())))
+        })?;
+        if !known {
+            absent.insert(group);
+        }
+    }
+    Ok(row_groups.into_iter().filter(|group| !absent.contains(group)).collect())
+}

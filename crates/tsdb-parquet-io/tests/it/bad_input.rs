@@ -1,0 +1,188 @@
+//! Damage and odd input: a typed error or correct data; never a panic, wrong data or silent loss.
+
+use bytes::Bytes;
+use object_store::path::Path;
+use tsdb_core::{Matcher, Series, TimeRange};
+use tsdb_parquet_io::{Error, ParquetConfig, ParquetReader, Result};
+use tsdb_schema::LabelLayout;
+use tsdb_testkit::{assert_series_eq, series_diff};
+
+use crate::common::{PATH, metric, open, select, series, store, write};
+
+/// A file with several row groups, pages and a bloom filter; all its samples.
+fn fixture() -> (Vec<Series>, Vec<u8>) {
+    let all = [metric("disk", 4, 30), metric("load", 4, 30)].concat();
+    let config = ParquetConfig {
+        promoted_labels: vec!["__name__".into(), "instance".into()],
+        bloom_columns: vec!["instance".into()],
+        row_group_rows: 100,
+        page_rows: 20,
+        with_histograms: false,
+        ..ParquetConfig::default()
+    };
+    let (_, file) = write(config, &all).expect("a sound fixture");
+    (all, file.to_vec())
+}
+
+async fn read(file: Vec<u8>, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Series>> {
+    select(&open(file).await?, matchers, range).await
+}
+
+/// Where the footer begins.
+fn footer_at(file: &[u8]) -> usize {
+    let length = u32::from_le_bytes(file[file.len() - 8..][..4].try_into().expect("four bytes"));
+    file.len() - 8 - length as usize
+}
+
+#[tokio::test]
+async fn a_file_cut_anywhere_is_a_typed_error() {
+    let (_, file) = fixture();
+    let ends = (0..64).chain((64..file.len()).step_by(97)).chain(file.len() - 64..file.len());
+    for end in ends {
+        let error = open(file[..end].to_vec()).await.expect_err("a part of a file");
+        assert!(matches!(error, Error::NotParquet { .. } | Error::Damaged { .. }), "{end} bytes: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_something_else_says_so() {
+    for bytes in [&b""[..], b"PAR1", b"PAR1PAR1", b"{\"not\": \"parquet\"}", &[0; 4096]] {
+        let error = open(bytes.to_vec()).await.expect_err("not Parquet");
+        assert!(matches!(error, Error::NotParquet { .. } | Error::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(PATH), "{error} names the file");
+    }
+    let missing = ParquetReader::open(store(Bytes::new()).await, Path::from("nowhere"), None).await;
+    assert!(matches!(missing, Err(Error::Store { .. })));
+    let longer = ParquetReader::open(store(fixture().1).await, Path::from(PATH), Some(1 << 40)).await;
+    assert!(longer.is_err(), "the catalog's size is beyond the file's end");
+}
+
+#[tokio::test]
+async fn every_flipped_byte_of_the_tail_is_found_or_harmless() {
+    let (all, file) = fixture();
+    let footer_at = footer_at(&file);
+    let mut refused = 0;
+    // The page index lies before the footer: begin well before it.
+    for at in footer_at - 400..file.len() {
+        for bit in [0, 5] {
+            let mut flipped = file.clone();
+            flipped[at] ^= 1 << bit;
+            match read(flipped, &[], TimeRange::ALL).await {
+                Ok(found) => assert_eq!(series_diff(&found, &all), None, "byte {at}, bit {bit}"),
+                Err(Error::Damaged { .. } | Error::NotParquet { .. } | Error::UnsupportedVersion { .. }) => {
+                    refused += 1;
+                }
+                Err(other) => panic!("byte {at}, bit {bit}: {other}"),
+            }
+        }
+    }
+    // Only the name of the creator may change without harm: the file is then taken as a foreign one.
+    assert!(refused > 2 * (file.len() - footer_at) - 100, "{refused} flips refused");
+}
+
+#[tokio::test]
+async fn a_flipped_byte_in_the_pages_never_panics() {
+    let (_, file) = fixture();
+    for at in (4..footer_at(&file) - 400).step_by(7) {
+        let mut flipped = file.clone();
+        flipped[at] ^= 0x10;
+        // Pages have no checksum of their own: the answer may differ, but it is an answer or a typed error.
+        let matcher = Matcher::equal("instance", "host-00002");
+        for query in [&[][..], std::slice::from_ref(&matcher)] {
+            if let Err(error) = read(flipped.clone(), query, TimeRange::new(0, 200_000)).await {
+                assert!(
+                    matches!(error, Error::Damaged { .. } | Error::NotSamples { .. }),
+                    "byte {at}: {error}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_newer_format_version_says_so() {
+    let (_, file) = fixture();
+    // The version is one digit: replace it, and its checksum with it, by writing the footer's bytes by hand.
+    let key = b"tsdb.format_version";
+    let at = file.windows(key.len()).rposition(|w| w == key).expect("the key is in the footer") + key.len();
+    let mut newer = file.clone();
+    let digit = newer[at..].iter().position(|b| *b == b'0').expect("the version") + at;
+    newer[digit] = b'9';
+    reseal(&mut newer);
+    let error = open(newer).await.expect_err("a newer version");
+    assert!(matches!(&error, Error::UnsupportedVersion { found, .. } if found == "9"), "{error}");
+}
+
+/// Makes the footer's checksum fit its bytes again.
+fn reseal(file: &mut [u8]) {
+    let (from, to) = (footer_at(file), file.len() - 8);
+    let key = b"tsdb.tail";
+    let at = file.windows(key.len()).rposition(|w| w == key).expect("the key is in the footer") + key.len();
+    // The value begins with the zeros of the tail's offset; its length, in front of it, is a digit's byte too.
+    let value = file[at..].windows(4).position(|w| w == b"0000").expect("the value") + at;
+    let hash = value + 20 + 1 + 16 + 1;
+    file[hash..hash + 16].fill(b'0');
+    let digits = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&file[from..to]));
+    file[hash..hash + 16].copy_from_slice(digits.as_bytes());
+}
+
+#[tokio::test]
+async fn zero_rows_are_a_file_like_any_other() {
+    let (meta, file) = write(ParquetConfig::default(), &[]).expect("an empty file");
+    assert_eq!((meta.rows, meta.series, meta.time_range), (0, 0, TimeRange::EMPTY));
+    let reader = open(file).await.expect("an empty file");
+    assert_eq!(reader.file_meta(), &meta);
+    assert!(select(&reader, &[], TimeRange::ALL).await.expect("no rows").is_empty());
+    // A series without samples leaves no trace.
+    let (meta, _) = write(ParquetConfig::default(), &[series(&[("a", "b")], [])]).expect("an empty file");
+    assert_eq!((meta.rows, meta.series), (0, 0));
+}
+
+#[tokio::test]
+async fn reserved_and_colliding_labels_keep_their_names_and_values() {
+    let all = vec![series(
+        &[
+            ("Day", "1"),
+            ("JOB", "2"),
+            ("__name__", "odd"),
+            ("day", "3"),
+            ("job", "4"),
+            ("label_day", "5"),
+            ("labels", "6"),
+            ("timestamp", "7"),
+            ("value", "8"),
+        ],
+        [(1, 1.0), (2, 2.0)],
+    )];
+    let names: Vec<String> = all[0].labels.iter().map(|(name, _)| name.to_owned()).collect();
+    for label_layout in [LabelLayout::Columns, LabelLayout::Map, LabelLayout::Hybrid] {
+        let config =
+            ParquetConfig { label_layout, promoted_labels: names.clone(), ..ParquetConfig::default() };
+        let reader = open(write(config, &all).expect("fits").1).await.expect("our own file");
+        for (name, value) in &all[0].labels {
+            let found =
+                select(&reader, &[Matcher::equal(name, value)], TimeRange::ALL).await.expect("our own file");
+            assert_series_eq(&found, &all);
+            let none =
+                select(&reader, &[Matcher::equal(name, "x")], TimeRange::ALL).await.expect("our own file");
+            assert!(none.is_empty(), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_label_value_of_a_megabyte_fits_every_layout() {
+    let long = "é".repeat(1 << 19);
+    let all = vec![
+        series(&[("__name__", "up"), ("long", &long)], (0..60).map(|ms| (ms, 1.0))),
+        series(&[("__name__", "up"), ("long", &format!("{long}!"))], (0..60).map(|ms| (ms, 2.0))),
+    ];
+    for label_layout in [LabelLayout::Columns, LabelLayout::Map, LabelLayout::Hybrid] {
+        let promoted_labels = vec!["__name__".to_owned(), "long".into()];
+        let config = ParquetConfig { label_layout, promoted_labels, ..ParquetConfig::default() };
+        let reader = open(write(config, &all).expect("fits").1).await.expect("our own file");
+        let found = select(&reader, &[Matcher::equal("long", &long)], TimeRange::new(5, 5)).await;
+        assert_eq!(found.expect("our own file").len(), 1, "{label_layout}");
+        assert_series_eq(&select(&reader, &[], TimeRange::ALL).await.expect("our own file"), &all);
+    }
+}

@@ -1,0 +1,272 @@
+//! The roadmap's `ParquetReaderTest`: queries, columns, and how much of a file is read for them.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMillisecondType;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use tsdb_core::{MatchOp, Matcher, Series, TimeRange};
+use tsdb_parquet_io::{
+    ColdStorageReader, Error, FilterToArrowExpression, ParquetConfig, ParquetReader, ReadRequest,
+};
+use tsdb_testkit::assert_series_eq;
+
+use crate::common::{PATH, metric, open, select, store, write};
+
+fn config() -> ParquetConfig {
+    ParquetConfig {
+        promoted_labels: vec!["__name__".into(), "instance".into()],
+        row_group_rows: 2000,
+        page_rows: 100,
+        with_histograms: false,
+        ..ParquetConfig::default()
+    }
+}
+
+/// Three metrics of 20 series and 200 samples: six row groups of 2,000 rows.
+fn three_metrics() -> Vec<Series> {
+    [metric("disk", 20, 200), metric("load", 20, 200), metric("net", 20, 200)].concat()
+}
+
+fn matchers(all: &[(MatchOp, &str, &str)]) -> Vec<Matcher> {
+    all.iter().map(|(op, name, value)| Matcher::new(*op, name, value).expect("a matcher")).collect()
+}
+
+#[tokio::test]
+async fn test_select() {
+    let all = three_metrics();
+    let reader = open(write(config(), &all).unwrap().1).await.unwrap();
+    for (query, range) in [
+        (matchers(&[]), TimeRange::ALL),
+        (matchers(&[(MatchOp::Equal, "__name__", "load")]), TimeRange::ALL),
+        (matchers(&[(MatchOp::Equal, "instance", "host-00007")]), TimeRange::new(15_000, 30_000)),
+        (
+            matchers(&[
+                (MatchOp::Regex, "instance", "host-0000[1-3]"),
+                (MatchOp::NotEqual, "__name__", "net"),
+            ]),
+            TimeRange::ALL,
+        ),
+        (matchers(&[(MatchOp::Equal, "job", "api")]), TimeRange::new(0, 0)),
+        (matchers(&[(MatchOp::NotEqual, "job", "api")]), TimeRange::ALL),
+        (matchers(&[(MatchOp::Equal, "missing", "")]), TimeRange::new(2_000_000, 2_990_000)),
+        (matchers(&[(MatchOp::Regex, "missing", ".+")]), TimeRange::ALL),
+        (matchers(&[]), TimeRange::new(5, 4)),
+        (matchers(&[]), TimeRange::new(i64::MIN, -1)),
+    ] {
+        let mut expected: Vec<Series> =
+            all.iter().filter(|s| Matcher::all_match(&query, &s.labels)).cloned().collect();
+        expected.iter_mut().for_each(|s| s.samples.clip(range));
+        expected.retain(|s| !s.samples.is_empty());
+        assert_series_eq(&select(&reader, &query, range).await.unwrap(), &expected);
+    }
+}
+
+#[tokio::test]
+async fn test_read_batch() {
+    let reader = open(write(config(), &three_metrics()).unwrap().1).await.unwrap();
+    let request = ReadRequest {
+        columns: Some(vec!["instance".into(), "timestamp".into()]),
+        matchers: matchers(&[(MatchOp::Equal, "__name__", "load")]).into(),
+        range: TimeRange::new(0, 15_000),
+        ..ReadRequest::default()
+    };
+    let tables: Vec<_> = reader.read_batch(request).try_collect().await.unwrap();
+    let mut rows = 0;
+    for table in &tables {
+        let names: Vec<_> = table.schema().fields().iter().map(|f| f.name().clone()).collect();
+        assert_eq!(names, ["timestamp", "instance"]);
+        assert!(
+            table["timestamp"]
+                .as_primitive::<TimestampMillisecondType>()
+                .values()
+                .iter()
+                .all(|ms| *ms <= 15_000)
+        );
+        rows += table.num_rows();
+    }
+    assert_eq!(rows, 20 * 2);
+
+    let whole: Vec<_> = reader.read_batch(ReadRequest::default()).try_collect().await.unwrap();
+    assert_eq!(whole.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 12_000);
+    let missing = ReadRequest { columns: Some(vec!["nope".into()]), ..ReadRequest::default() };
+    let error = reader.read_batch(missing).next().await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::NoColumn { column, .. } if column == "nope"));
+}
+
+#[tokio::test]
+async fn test_read_schema_and_shared_metadata() {
+    let file = write(config(), &three_metrics()).unwrap().1;
+    let reader = open(file.clone()).await.unwrap();
+    let schema = ColdStorageReader::read_schema(&reader).await.unwrap();
+    assert_eq!(schema.field(0).name(), "timestamp");
+    assert!(reader.metadata().memory_bytes() > 1000);
+    let shared =
+        ParquetReader::with_metadata(store(file).await, Path::from(PATH), Arc::clone(reader.metadata()));
+    let count = select(&shared, &[], TimeRange::ALL).await.unwrap().len();
+    assert_eq!(count, 60);
+}
+
+/// The row groups that a query keeps, and how many rows its pages keep of them.
+fn pruned(reader: &ParquetReader, query: &[Matcher], range: TimeRange) -> (Vec<usize>, usize) {
+    let metadata = reader.metadata();
+    let schema = metadata.mapper().time_series_to_arrow_schema();
+    let filter = FilterToArrowExpression::new(metadata.parquet(), &schema, metadata.mapper(), query, range);
+    let groups = filter.row_groups();
+    let rows = match filter.row_selection(&groups) {
+        Some(selection) => selection.row_count(),
+        None => groups
+            .iter()
+            .map(|g| usize::try_from(metadata.parquet().row_group(*g).num_rows()).expect("few rows"))
+            .sum(),
+    };
+    (groups, rows)
+}
+
+#[tokio::test]
+async fn row_groups_and_pages_are_pruned_by_labels_and_time() {
+    let reader = open(write(config(), &three_metrics()).unwrap().1).await.unwrap();
+    assert_eq!(pruned(&reader, &[], TimeRange::ALL), ((0..6).collect(), 12_000));
+    let load = matchers(&[(MatchOp::Equal, "__name__", "load")]);
+    assert_eq!(pruned(&reader, &load, TimeRange::ALL), (vec![2, 3], 4_000));
+    let prefix = matchers(&[(MatchOp::Regex, "__name__", "ne.*")]);
+    assert_eq!(pruned(&reader, &prefix, TimeRange::ALL).0, [4, 5]);
+    let not = matchers(&[(MatchOp::NotEqual, "__name__", "disk")]);
+    assert_eq!(pruned(&reader, &not, TimeRange::ALL).0, [2, 3, 4, 5]);
+    // Ten series to a group.
+    let instance = matchers(&[(MatchOp::Equal, "instance", "host-00013")]);
+    assert_eq!(pruned(&reader, &instance, TimeRange::ALL).0, [1, 3, 5]);
+    // Pages of 100 rows: a series of 200 samples has one for its first half and one for its second.
+    let (groups, rows) = pruned(&reader, &load, TimeRange::new(0, 0));
+    assert_eq!((groups, rows), (vec![2, 3], 20 * 100));
+    assert!(pruned(&reader, &load, TimeRange::new(-5, -1)).0.is_empty());
+    let nowhere = ParquetConfig {
+        label_names: Some(vec!["__name__".into(), "instance".into(), "job".into()]),
+        ..config()
+    };
+    let nowhere = ParquetConfig {
+        promoted_labels: vec!["__name__".into(), "instance".into(), "job".into()],
+        ..nowhere
+    };
+    let reader = open(write(nowhere, &three_metrics()).unwrap().1).await.unwrap();
+    let pod = matchers(&[(MatchOp::Equal, "pod", "x")]);
+    assert!(pruned(&reader, &pod, TimeRange::ALL).0.is_empty(), "no column and no map can hold the label");
+}
+
+#[tokio::test]
+async fn bloom_filters_rule_out_what_bounds_cannot() {
+    let with_bloom = ParquetConfig { bloom_columns: vec!["instance".into(), "unknown".into()], ..config() };
+    let all = three_metrics();
+    let file = write(with_bloom, &all).unwrap().1;
+    let reader = open(file.clone()).await.unwrap();
+    let has_bloom: Vec<_> = reader.layout().row_groups[0]
+        .columns
+        .iter()
+        .filter(|c| c.has_bloom_filter)
+        .map(|c| c.path.clone())
+        .collect();
+    assert_eq!(has_bloom, ["instance"]);
+
+    let counting = Arc::new(counting::Counting::new(store(file).await));
+    let reader =
+        ParquetReader::with_metadata(counting.clone(), Path::from(PATH), Arc::clone(reader.metadata()));
+    // Within the bounds of every group, in none of them.
+    let absent = matchers(&[(MatchOp::Equal, "instance", "host-00005x")]);
+    assert_eq!(pruned(&reader, &absent, TimeRange::ALL).0.len(), 3);
+    assert!(select(&reader, &absent, TimeRange::ALL).await.unwrap().is_empty());
+    assert_eq!(counting.requests(), 1, "the bloom filters in one request, and no column");
+    let present = matchers(&[(MatchOp::Equal, "instance", "host-00005")]);
+    assert_eq!(select(&reader, &present, TimeRange::ALL).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn one_read_opens_a_file_and_one_reads_a_row_group() {
+    let file = write(config(), &three_metrics()).unwrap().1;
+    let size = file.len() as u64;
+    let counting = Arc::new(counting::Counting::new(store(file).await));
+    let reader = ParquetReader::open(counting.clone(), Path::from(PATH), Some(size)).await.unwrap();
+    assert_eq!(counting.requests(), 1);
+    assert_eq!(select(&reader, &[], TimeRange::ALL).await.unwrap().len(), 60);
+    assert_eq!(counting.requests(), 1 + 6);
+}
+
+/// A store that counts the requests for bytes.
+mod counting {
+    use std::fmt;
+    use std::ops::Range;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use futures::stream::BoxStream;
+    use object_store::path::Path;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+        PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    };
+
+    #[derive(Debug)]
+    pub(super) struct Counting {
+        inner: Arc<dyn ObjectStore>,
+        requests: AtomicUsize,
+    }
+
+    impl Counting {
+        pub(super) fn new(inner: Arc<dyn ObjectStore>) -> Self {
+            Self { inner, requests: AtomicUsize::new(0) }
+        }
+
+        pub(super) fn requests(&self) -> usize {
+            self.requests.load(Ordering::Relaxed)
+        }
+    }
+
+    impl fmt::Display for Counting {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "counting {}", self.inner)
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Counting {
+        async fn put_opts(&self, to: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+            self.inner.put_opts(to, payload, options).await
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            to: &Path,
+            options: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
+            self.inner.put_multipart_opts(to, options).await
+        }
+
+        async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            self.inner.get_opts(from, options).await
+        }
+
+        async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            self.inner.get_ranges(from, ranges).await
+        }
+
+        fn delete_stream(&self, all: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            self.inner.delete_stream(all)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.inner.list(prefix)
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.inner.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+            self.inner.copy_opts(from, to, options).await
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Integration tests over the whole engine, one binary.
+
+#![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
+
+/// Power loss and I/O errors at every operation of append, seal, convert, hand-over and restart.
+mod crash;
+/// The whole engine against the oracle: random scripts of appends, seals, flushes and restarts.
+mod model;
+/// What an operator meets: a store in use, missing, newer, damaged.
+mod open_errors;
+/// The road of a sample through every tier, and the same answer from each.
+mod road;

@@ -1,0 +1,74 @@
+//! The benchmarks: the programs `bench-NAME` of `benches/`, and a brief run of everything to see that it works.
+
+use std::path::{Path, absolute};
+
+use crate::run::{Failure, Result};
+use crate::workspace::{BENCHES, Workspace};
+
+/// What the names of the programs begin with.
+const PREFIX: &str = "bench-";
+
+/// Runs each program once with `--smoke`, and each criterion target with `--test`.
+pub(crate) fn smoke(workspace: &Workspace) -> Result<()> {
+    for program in programs(workspace)? {
+        workspace
+            .cargo()
+            .args(["run", "--release", "-p", BENCHES, "--bin", program, "--", "--smoke"])
+            .run()?;
+    }
+    workspace.cargo().args(["bench", "-p", BENCHES, "--benches", "--", "--test"]).run()
+}
+
+/// Runs the named programs, or all. With `json`, each appends its figures there, one JSON object a line.
+pub(crate) fn run(workspace: &Workspace, names: &[String], json: Option<&Path>) -> Result<()> {
+    let programs = programs(workspace)?;
+    let chosen = choose(&programs, names)?;
+    let json = json.map(start_file).transpose()?;
+    for program in chosen {
+        let mut command = workspace.cargo().args(["run", "--release", "-p", BENCHES, "--bin", program, "--"]);
+        if let Some(file) = &json {
+            command = command.arg("--json").arg(file);
+        }
+        command.run()?;
+    }
+    Ok(())
+}
+
+/// An empty file, by a path that holds in the programs' working directory as well.
+fn start_file(file: &Path) -> Result<std::path::PathBuf> {
+    let started = std::fs::write(file, "").and_then(|()| absolute(file));
+    started.map_err(|error| Failure::doing(format!("cannot write {}", file.display()), error))
+}
+
+fn programs(workspace: &Workspace) -> Result<Vec<&str>> {
+    let benches = workspace.member(BENCHES)?;
+    Ok(benches.targets_of("bin").filter(|name| name.starts_with(PREFIX)).collect())
+}
+
+fn choose<'a>(programs: &[&'a str], names: &[String]) -> Result<Vec<&'a str>> {
+    if names.is_empty() {
+        return Ok(programs.to_vec());
+    }
+    let find = |name: &String| {
+        let found = programs.iter().find(|program| program.strip_prefix(PREFIX) == Some(name.as_str()));
+        found.copied().ok_or_else(|| {
+            let known: Vec<_> = programs.iter().filter_map(|program| program.strip_prefix(PREFIX)).collect();
+            Failure::new(format!("no benchmark `{name}`; there are: {}", known.join(", ")))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_chosen_by_their_short_names() {
+        let programs = ["bench-core", "bench-cold"];
+        assert_eq!(choose(&programs, &[]).unwrap(), programs);
+        assert_eq!(choose(&programs, &["cold".to_owned()]).unwrap(), ["bench-cold"]);
+        let failure = choose(&programs, &["warm".to_owned()]).unwrap_err();
+        assert_eq!(failure.to_string(), "no benchmark `warm`; there are: core, cold");
+    }
+}

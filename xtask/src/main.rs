@@ -1,0 +1,136 @@
+//! The pipeline of the workspace as one small program: `cargo xtask --help`.
+//!
+//! Every check that a change must pass is a subcommand here, so that a laptop and a CI machine run the same thing.
+//! One module a step; [`ci`] only puts them in order. Steps shell out to cargo and to Python, with their output
+//! untouched. Nothing here is published, and no crate of the workspace depends on it.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod ci;
+mod consumer;
+mod demo;
+mod interop;
+mod layers;
+mod lint;
+mod run;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use ci::Step;
+use run::Result;
+use workspace::Workspace;
+
+/// The pipeline of the workspace. `cargo xtask ci` is what a change must pass; every part of it also runs alone.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_version_flag = true)]
+#[command(after_help = "Examples:
+  cargo xtask ci                      everything
+  cargo xtask ci --from test          the steps from `test` on, after mending a failure
+  cargo xtask test tsdb-core          one crate's tests, built with that crate's own features
+  cargo xtask interop -- -k duckdb    only the Python tests whose name contains `duckdb`
+  cargo xtask bench core --json out.jsonl")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every step below, in an order that shares builds, and stop at the first failure
+    Ci {
+        /// Begin with this step
+        #[arg(long, value_enum, value_name = "STEP")]
+        from: Option<Step>,
+    },
+    /// Check the formatting (`cargo fmt` mends it)
+    Fmt,
+    /// Check the prose and the sources: module docs, links, whitespace, file length, machine paths, decision numbers
+    Tidy,
+    /// Check that dependencies follow the drawn layers
+    Layers,
+    /// Run clippy on all targets, warnings denied
+    Clippy,
+    /// Build the documentation, warnings denied
+    Doc,
+    /// Run each crate's tests and examples alone, then all tests together
+    Test {
+        /// Only these crates, each alone
+        #[arg(value_name = "CRATE")]
+        crates: Vec<String>,
+    },
+    /// Run the documentation's examples
+    Doctest,
+    /// Build and run examples/alone.rs of each library crate outside the workspace
+    Consumer {
+        /// Only these crates
+        #[arg(value_name = "CRATE")]
+        crates: Vec<String>,
+    },
+    /// Run `tsdb demo` in a fresh data directory
+    Demo,
+    /// Read the files of a real store with DuckDB, pyarrow, pandas and Polars
+    Interop {
+        /// Handed to pytest
+        #[arg(last = true, value_name = "PYTEST_ARGS")]
+        pytest: Vec<String>,
+    },
+    /// Run every benchmark briefly, to see that it works; the figures mean nothing
+    BenchSmoke,
+    /// Run benchmark programs of `benches/`: `core` is the program `bench-core`
+    Bench {
+        /// Which ones; all of them if none is named
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Also write one JSON object a line to this file
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match Workspace::load().and_then(|workspace| dispatch(&workspace, cli.task)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: FAILED: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(workspace: &Workspace, task: Task) -> Result<()> {
+    match task {
+        Task::Ci { from } => ci::run(workspace, from),
+        Task::Fmt => Step::Fmt.run(workspace),
+        Task::Tidy => Step::Tidy.run(workspace),
+        Task::Layers => Step::Layers.run(workspace),
+        Task::Clippy => Step::Clippy.run(workspace),
+        Task::Doc => Step::Doc.run(workspace),
+        Task::Test { crates } if crates.is_empty() => Step::Test.run(workspace),
+        Task::Test { crates } => test::alone(workspace, &crates),
+        Task::Doctest => Step::Doctest.run(workspace),
+        Task::Consumer { crates } => consumer::run(workspace, &crates),
+        Task::Demo => Step::Demo.run(workspace),
+        Task::Interop { pytest } => interop::run(workspace, &pytest),
+        Task::BenchSmoke => Step::BenchSmoke.run(workspace),
+        Task::Bench { names, json } => bench::run(workspace, &names, json.as_deref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}
