@@ -111,6 +111,15 @@ impl SampleBuffer {
         self.histograms.drain(..from);
     }
 
+    /// Drops the samples in `range`.
+    pub fn remove(&mut self, range: TimeRange) {
+        let (from, to) = bounds_in(&self.timestamps_ms, range, |&t| t);
+        self.timestamps_ms.drain(from..to);
+        self.values.drain(from..to);
+        let (from, to) = bounds_in(&self.histograms, range, |h| h.0);
+        self.histograms.drain(from..to);
+    }
+
     /// All samples by time, both kinds. Histograms are shared, not copied.
     pub fn iter(&self) -> impl Iterator<Item = (i64, SampleValue)> + '_ {
         let mut floats = self.timestamps_ms.iter().copied().zip(self.values.iter().copied()).peekable();

@@ -40,10 +40,16 @@ impl<'a> Appender<'a> {
         Ok(self.batch.append(labels, timestamp_ms, value)?)
     }
 
+    /// Whether a reference is good in this batch: it is of this engine, and idle series were not dropped since.
+    #[must_use]
+    pub fn knows(&self, series: SeriesRef) -> bool {
+        self.batch.knows(series)
+    }
+
     /// Adds a sample to a series that was appended to before.
     ///
     /// # Errors
-    /// As [`append_value`](Self::append_value), and for a reference that this engine did not give.
+    /// As [`append_value`](Self::append_value), and for a reference that the batch does not [know](Self::knows).
     pub fn append_ref(&mut self, series: SeriesRef, timestamp_ms: i64, value: SampleValue) -> Result<()> {
         Ok(self.batch.append_ref(series, timestamp_ms, value)?)
     }

@@ -3,33 +3,26 @@
 //! Checks come before the log: a timestamp that no store holds, a histogram that breaks its rules or a label set that is
 //! too long is refused by the call that brings it, and the batch goes on without it. Label sets are canonical by their type.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
-use tsdb_core::{Labels, SampleValue, check_timestamp};
+use tsdb_core::{Labels, SampleValue, TimeRange, check_timestamp};
 
 use crate::batch::Batch;
 use crate::head::Committed;
 use crate::registry::SeriesId;
 use crate::store::HotStore;
-use crate::wal::GroupWriter;
+use crate::wal::{Bound, GroupWriter};
 use crate::{DuplicatePolicy, Error, Result};
 
-/// A series that was appended to before: appending by it needs no labels. Good as long as the store it came from is open.
+/// A series that was appended to before: appending by it needs no labels.
+///
+/// It is good as long as the store it came from is open and does not drop its idle series, which a freeze does when they
+/// are more than half of all. [`Appender::knows`] tells; appending by labels gives a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesRef {
-    opening: u32,
+    /// [`Registry::id`](crate::registry::Registry::id): never that of another store.
+    registry: u32,
     series: SeriesId,
-}
-
-/// The number of an opening of a store in this process, so that a reference is not taken for another store's.
-#[derive(Debug)]
-pub(crate) struct Opening(u32);
-
-impl Opening {
-    pub(crate) fn next() -> Self {
-        static OPENINGS: AtomicU32 = AtomicU32::new(0);
-        Self(OPENINGS.fetch_add(1, Ordering::Relaxed))
-    }
 }
 
 /// A batch of samples. Nothing is stored before [`Appender::commit`]; dropping it drops the samples. (Label sets that the
@@ -43,7 +36,7 @@ pub struct Appender<'a> {
 
 impl<'a> Appender<'a> {
     pub(crate) fn new(store: &'a HotStore) -> Self {
-        Self { store, batch: Batch::default() }
+        Self { store, batch: Batch::new(store.live_registry()) }
     }
 
     /// Adds a sample. `timestamp_ms` counts milliseconds since the Unix epoch; any order of arrival is fine. Returns the
@@ -54,9 +47,9 @@ impl<'a> Appender<'a> {
     /// [`Error::LabelsTooLarge`], [`Error::TooManySeries`]. The sample is not in the batch then; the others are.
     pub fn append(&mut self, labels: &Labels, timestamp_ms: i64, value: SampleValue) -> Result<SeriesRef> {
         check(timestamp_ms, &value)?;
-        let series = self.store.registry().get_or_insert(labels)?;
+        let series = self.batch.registry().get_or_insert(labels)?;
         self.batch.push(series, timestamp_ms, value);
-        Ok(SeriesRef { opening: self.store.opening().0, series })
+        Ok(SeriesRef { registry: self.batch.registry().id(), series })
     }
 
     /// Adds a float sample; otherwise as [`Appender::append`].
@@ -65,15 +58,15 @@ impl<'a> Appender<'a> {
     /// As [`Appender::append`].
     pub fn append_float(&mut self, labels: &Labels, timestamp_ms: i64, value: f64) -> Result<SeriesRef> {
         check_timestamp(timestamp_ms)?;
-        let series = self.store.registry().get_or_insert(labels)?;
+        let series = self.batch.registry().get_or_insert(labels)?;
         self.batch.push_float(series, timestamp_ms, value);
-        Ok(SeriesRef { opening: self.store.opening().0, series })
+        Ok(SeriesRef { registry: self.batch.registry().id(), series })
     }
 
     /// Adds a sample of a series that was appended to before.
     ///
     /// # Errors
-    /// [`Error::UnknownSeries`] for a reference that this opening of the store did not give out; [`Error::Invalid`] as
+    /// [`Error::UnknownSeries`] for a reference that is not good any more, see [`SeriesRef`]; [`Error::Invalid`] as
     /// [`Appender::append`].
     pub fn append_ref(&mut self, series: SeriesRef, timestamp_ms: i64, value: SampleValue) -> Result<()> {
         check(timestamp_ms, &value)?;
@@ -89,6 +82,12 @@ impl<'a> Appender<'a> {
         check_timestamp(timestamp_ms)?;
         self.batch.push_float(self.known(series)?, timestamp_ms, value);
         Ok(())
+    }
+
+    /// Whether a reference is good in this batch.
+    #[must_use]
+    pub fn knows(&self, series: SeriesRef) -> bool {
+        series.registry == self.batch.registry().id()
     }
 
     /// The number of samples in the batch.
@@ -111,21 +110,25 @@ impl<'a> Appender<'a> {
     /// [`Error::StorageFull`]: refused, later commits may work. [`Error::WalPoisoned`]: a write or fsync failed.
     /// [`Error::DuplicateSample`] under [`DuplicatePolicy::Reject`]. [`Error::RecordTooLarge`]. [`Error::Io`].
     pub fn commit(self) -> Result<Committed> {
-        let Self { store, batch } = self;
+        let Self { store, mut batch } = self;
         if batch.is_empty() {
             return Ok(Committed::default());
         }
         if store.options().duplicate_policy == DuplicatePolicy::Reject {
             refuse_duplicates(store, &batch)?;
         }
-        let mut records = GroupWriter::default();
-        records.samples(&batch)?;
-        let ticket = store.wal().commit(&batch, &records.finish(true), store.registry())?;
-        Ok(ticket.apply(&batch))
+        loop {
+            let mut records = GroupWriter::default();
+            records.samples(&batch)?;
+            match store.wal().commit(&batch, &records.finish(true))? {
+                Bound::To(ticket) => return Ok(ticket.apply(&batch)),
+                Bound::Elsewhere(registry) => batch.move_to(registry)?,
+            }
+        }
     }
 
     fn known(&self, series: SeriesRef) -> Result<SeriesId> {
-        if series.opening == self.store.opening().0 { Ok(series.series) } else { Err(Error::UnknownSeries) }
+        if self.knows(series) { Ok(series.series) } else { Err(Error::UnknownSeries) }
     }
 }
 
@@ -139,15 +142,28 @@ fn check(timestamp_ms: i64, value: &SampleValue) -> Result<()> {
 
 /// Refuses a batch that has another value where the head, or the batch itself earlier on, has one.
 fn refuse_duplicates(store: &HotStore, batch: &Batch) -> Result<()> {
-    let generations = store.generations();
+    let (generations, tombstones) = store.head();
     let mut in_batch = std::collections::HashMap::new();
     for sample in batch.samples() {
         let (series, timestamp_ms, value) = (sample.series, sample.timestamp_ms, batch.value(sample));
         let earlier = in_batch.insert((series, timestamp_ms), value.clone());
         // The newest generation that has the timestamp holds the value that counts.
-        let existing = earlier.or_else(|| generations.iter().rev().find_map(|g| g.get(series, timestamp_ms)));
-        if existing.is_some_and(|existing| !existing.bits_eq(&value)) {
-            return Err(Error::DuplicateSample { labels: store.registry().labels(series), timestamp_ms });
+        let in_head = || {
+            generations.iter().rev().find_map(|generation| {
+                let registry = generation.registry();
+                let series = if Arc::ptr_eq(registry, batch.registry()) {
+                    series
+                } else {
+                    registry.get(&batch.registry().labels(series))?
+                };
+                let existing = generation.get(series, timestamp_ms)?;
+                let deletes =
+                    tombstones.over(generation.sequence(), TimeRange::new(timestamp_ms, timestamp_ms));
+                (!deletes.cover(&registry.labels(series), timestamp_ms)).then_some(existing)
+            })
+        };
+        if earlier.or_else(in_head).is_some_and(|existing| !existing.bits_eq(&value)) {
+            return Err(Error::DuplicateSample { labels: batch.registry().labels(series), timestamp_ms });
         }
     }
     Ok(())

@@ -1,10 +1,14 @@
-//! A batch on its way in: samples by series number, in the order in which they were appended.
+//! A batch on its way in: samples by series number, in the order in which they were appended. The numbers are those of one
+//! registry; when the head has gone on to another before the commit, the batch moves over.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use tsdb_core::{Histogram, SampleValue};
 
-use crate::registry::SeriesId;
+use crate::Result;
+use crate::registry::{Registry, SeriesId};
 
 /// One sample: 24 bytes, because a batch can be large.
 #[derive(Clone, Copy, Debug)]
@@ -17,13 +21,39 @@ pub(crate) struct BatchSample {
 }
 
 /// Samples of many series, in order of arrival.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Batch {
+    registry: Arc<Registry>,
     samples: Vec<BatchSample>,
     histograms: Vec<Arc<Histogram>>,
 }
 
 impl Batch {
+    /// An empty batch for series of `registry`.
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        Self { registry, samples: Vec::new(), histograms: Vec::new() }
+    }
+
+    /// What the numbers of its series mean.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Gives its series the numbers that they have in another registry.
+    pub(crate) fn move_to(&mut self, registry: Arc<Registry>) -> Result<()> {
+        let mut moved = HashMap::new();
+        for sample in &mut self.samples {
+            sample.series = match moved.entry(sample.series) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    *new.insert(registry.get_or_insert(&self.registry.labels(sample.series))?)
+                }
+            };
+        }
+        self.registry = registry;
+        Ok(())
+    }
+
     pub(crate) fn push_float(&mut self, series: SeriesId, timestamp_ms: i64, value: f64) {
         self.samples.push(BatchSample { timestamp_ms, bits: value.to_bits(), series, is_histogram: false });
     }

@@ -1,19 +1,21 @@
-//! Sealed blocks on disk: which there are, and how one comes and goes.
+//! Sealed blocks and tombstones on disk: which there are, and how one comes and goes.
 //!
-//! A block is written under a temporary name, fsynced, renamed and its directory fsynced, so a name that ends in `.block`
-//! is always a whole file. This module decides nothing about generations: opening tells it which blocks to forget.
+//! A file is written under a temporary name, fsynced, renamed and its directory fsynced, so a name that ends in `.block`
+//! or `.tombstone` is always a whole file. This module decides nothing about generations: opening tells it what to forget.
 
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tsdb_core::{Block, BlockId, BlockMeta, BlockWriter};
-use tsdb_vfs::{FileWriter, Vfs};
+use tsdb_core::{Block, BlockId, BlockMeta, BlockWriter, Tombstone};
+use tsdb_vfs::{FileWriter, Vfs, VfsFile};
 
 use crate::{Error, Result};
 
 /// Ending of a block's file name; the stem is its [`BlockId`].
 const BLOCK_SUFFIX: &str = ".block";
+/// Ending of a tombstone's file name; the stem is its number in 20 decimal digits.
+const TOMBSTONE_SUFFIX: &str = ".tombstone";
 /// Ending of a file that is being written. After a crash it is garbage.
 const TMP_SUFFIX: &str = ".tmp";
 /// Bytes gathered before they go to the file.
@@ -64,6 +66,8 @@ pub(crate) struct BlockManager {
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) blocks: Vec<BlockId>,
+    /// By number.
+    pub(crate) tombstones: Vec<u64>,
     pub(crate) leftovers: Vec<PathBuf>,
 }
 
@@ -72,25 +76,52 @@ impl BlockManager {
         Self { vfs, dir }
     }
 
-    /// The blocks and the files of interrupted writes.
+    /// The blocks, the tombstones and the files of interrupted writes.
     pub(crate) fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
         for entry in self.vfs.list(&self.dir)?.iter().filter(|entry| !entry.is_dir) {
             let id = entry.name.strip_suffix(BLOCK_SUFFIX).and_then(|stem| stem.parse().ok());
+            let number = entry.name.strip_suffix(TOMBSTONE_SUFFIX).and_then(|stem| stem.parse().ok());
             match id {
                 Some(id) => listing.blocks.push(id),
+                None if number.is_some_and(|number| tombstone_name(number) == entry.name) => {
+                    listing.tombstones.extend(number);
+                }
                 None if entry.name.ends_with(TMP_SUFFIX) => {
                     listing.leftovers.push(self.dir.join(&entry.name));
                 }
                 None => {
                     tracing::warn!(
                         name = entry.name,
-                        "a file in the blocks' directory is not a block; it is left alone"
+                        "a file in the blocks' directory is neither a block nor a tombstone; it is left alone"
                     );
                 }
             }
         }
+        listing.tombstones.sort_unstable();
         Ok(listing)
+    }
+
+    /// Reads a tombstone.
+    pub(crate) fn read_tombstone(&self, number: u64) -> Result<Tombstone> {
+        let path = self.dir.join(tombstone_name(number));
+        let bytes = self.vfs.read(&path)?;
+        Tombstone::decode(&bytes).map_err(|source| Error::TombstoneDamaged { path, source })
+    }
+
+    /// Writes a tombstone; it is durable when this returns.
+    pub(crate) fn write_tombstone(&self, number: u64, tombstone: &Tombstone) -> Result<()> {
+        let name = tombstone_name(number);
+        self.write_file(&name, |file| Ok(file.append(&tombstone.encode())?))?;
+        self.sync().inspect_err(|_| {
+            // Nobody can know whether the name is durable; it must not come back without having been asked for.
+            let _ = self.remove_tombstone(number);
+        })
+    }
+
+    /// Removes a tombstone's file; one that is gone already is no error. Durable after [`BlockManager::sync`].
+    pub(crate) fn remove_tombstone(&self, number: u64) -> Result<()> {
+        self.remove_path(&self.dir.join(tombstone_name(number)))
     }
 
     /// Opens a block.
@@ -113,10 +144,25 @@ impl BlockManager {
         id: &BlockId,
         fill: impl FnOnce(&mut BlockWriter<BufWriter<FileWriter>>) -> Result<()>,
     ) -> Result<BlockMeta> {
-        let tmp = self.dir.join(format!("{id}{TMP_SUFFIX}"));
-        let written = self.write_tmp(&tmp, id, fill).and_then(|meta| {
-            self.vfs.rename(&tmp, &self.path(id))?;
+        self.write_file(&format!("{id}{BLOCK_SUFFIX}"), |file| {
+            let out = BufWriter::with_capacity(WRITE_BUFFER_BYTES, FileWriter::new(Arc::clone(file)));
+            let mut writer = BlockWriter::new(out, *id)?;
+            fill(&mut writer)?;
+            let (meta, mut out) = writer.finish()?;
+            out.flush()?;
             Ok(meta)
+        })
+    }
+
+    /// Makes the file `name` with what `fill` writes, all of it or nothing. Its name is durable after
+    /// [`BlockManager::sync`].
+    fn write_file<T>(&self, name: &str, fill: impl FnOnce(&Arc<dyn VfsFile>) -> Result<T>) -> Result<T> {
+        let tmp = self.dir.join(format!("{name}{TMP_SUFFIX}"));
+        let written = self.create(&tmp).and_then(|file| {
+            let written = fill(&file)?;
+            file.sync()?;
+            self.vfs.rename(&tmp, &self.dir.join(name))?;
+            Ok(written)
         });
         if written.is_err() {
             // The error that matters is the first one; what stays is removed when the store is opened.
@@ -125,27 +171,16 @@ impl BlockManager {
         written
     }
 
-    fn write_tmp(
-        &self,
-        tmp: &Path,
-        id: &BlockId,
-        fill: impl FnOnce(&mut BlockWriter<BufWriter<FileWriter>>) -> Result<()>,
-    ) -> Result<BlockMeta> {
+    fn create(&self, tmp: &Path) -> Result<Arc<dyn VfsFile>> {
         let file = self.vfs.create(tmp).or_else(|error| match error.kind() {
-            // Left by a seal that failed.
+            // Left by a write that failed.
             std::io::ErrorKind::AlreadyExists => {
                 self.vfs.remove_file(tmp)?;
                 self.vfs.create(tmp)
             }
             _ => Err(error),
         })?;
-        let out = BufWriter::with_capacity(WRITE_BUFFER_BYTES, FileWriter::new(Arc::clone(&file)));
-        let mut writer = BlockWriter::new(out, *id)?;
-        fill(&mut writer)?;
-        let (meta, mut out) = writer.finish()?;
-        out.flush()?;
-        file.sync()?;
-        Ok(meta)
+        Ok(file)
     }
 
     /// Makes names of written blocks, and removals, durable.
@@ -169,4 +204,8 @@ impl BlockManager {
     fn path(&self, id: &BlockId) -> PathBuf {
         self.dir.join(format!("{id}{BLOCK_SUFFIX}"))
     }
+}
+
+fn tombstone_name(number: u64) -> String {
+    format!("{number:020}{TOMBSTONE_SUFFIX}")
 }

@@ -38,8 +38,9 @@ pub enum Error {
         /// The most series that one process can register.
         max: u32,
     },
-    /// A [`SeriesRef`](crate::SeriesRef) that another store, or an earlier opening of this one, gave out.
-    #[error("the series reference is not of this opening of the store: append by labels to get a new one")]
+    /// A [`SeriesRef`](crate::SeriesRef) of another store, of an earlier opening of this one, or from before idle series
+    /// were dropped.
+    #[error("the series reference is not good in this store any more: append by labels to get a new one")]
     UnknownSeries,
     /// Under [`DuplicatePolicy::Reject`](crate::DuplicatePolicy::Reject): the head has another value at this
     /// timestamp. Nothing of the batch was stored.
@@ -85,6 +86,17 @@ pub enum Error {
     #[error("the block {} is damaged: {source}. Restore it from a copy, or move it away to go on without it", path.display())]
     BlockDamaged {
         /// The block's file.
+        path: PathBuf,
+        /// What the decoder found.
+        source: tsdb_core::Error,
+    },
+    /// A tombstone that is damaged: what it deleted would be visible again.
+    #[error(
+        "the tombstone {} is damaged: {source}. Restore it from a copy, or remove it to see again what it deleted",
+        path.display()
+    )]
+    TombstoneDamaged {
+        /// The tombstone's file.
         path: PathBuf,
         /// What the decoder found.
         source: tsdb_core::Error,

@@ -12,6 +12,7 @@ mod seal;
 mod snapshot;
 mod stats;
 mod store;
+mod tombstones;
 mod wal;
 
 pub use appender::{Appender, SeriesRef};

@@ -16,7 +16,7 @@ use crate::HotOptions;
 use crate::blocks::BlockManager;
 use crate::head::Generation;
 use crate::options::DAY_MS;
-use crate::registry::{Registry, SortedSeries};
+use crate::registry::SortedSeries;
 
 /// Which window a timestamp belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,6 @@ impl Windows {
 /// Writes a frozen generation, which must be still, as blocks. Their names are durable when this returns.
 pub(crate) fn write_blocks(
     generation: &Generation,
-    registry: &Registry,
     blocks: &BlockManager,
     options: &HotOptions,
 ) -> crate::Result<Vec<BlockId>> {
@@ -65,6 +64,7 @@ pub(crate) fn write_blocks(
         return Ok(Vec::new());
     }
     let windows = Windows::new(options, size.time_range.end_ms);
+    let registry = generation.registry();
     let present = generation.present(&Postings::all(registry.len() as u32), TimeRange::ALL);
     let mut series = SortedSeries::new(registry, &present);
     drop(present);

@@ -13,17 +13,18 @@ use tsdb_core::{Matcher, Series, TimeRange};
 
 use crate::blocks::SealedBlock;
 use crate::head::Generation;
-use crate::registry::{Registry, SortedSeries};
+use crate::registry::SortedSeries;
+use crate::tombstones::{Deletes, Tombstones};
 use crate::{Error, Result};
 
 /// What the hot tier holds at one moment.
 #[derive(Clone, Debug)]
 pub struct HotSnapshot {
-    pub(crate) registry: Arc<Registry>,
     /// By sequence; the last one is live.
     pub(crate) generations: Vec<Arc<Generation>>,
     /// By identity.
     pub(crate) blocks: Vec<Arc<SealedBlock>>,
+    pub(crate) tombstones: Tombstones,
 }
 
 impl HotSnapshot {
@@ -31,17 +32,20 @@ impl HotSnapshot {
     /// series at one timestamp, the one with the higher sequence counts. Sources of one sequence have no sample in common.
     #[must_use]
     pub fn sources(&self) -> Vec<HotSource> {
-        let blocks = self.blocks.iter().map(|block| HotSource(Source::Block(Arc::clone(block))));
+        let blocks = self.blocks.iter().map(|block| self.source(Source::Block(Arc::clone(block))));
         let head = self.generations.iter().filter_map(|generation| {
             let time_range = generation.size().time_range;
-            (!time_range.is_empty()).then(|| {
-                let (registry, generation) = (Arc::clone(&self.registry), Arc::clone(generation));
-                HotSource(Source::Head { registry, generation, time_range })
-            })
+            (!time_range.is_empty())
+                .then(|| self.source(Source::Head { generation: Arc::clone(generation), time_range }))
         });
         let mut sources: Vec<HotSource> = blocks.chain(head).collect();
         sources.sort_by_key(HotSource::sequence);
         sources
+    }
+
+    fn source(&self, source: Source) -> HotSource {
+        let deletes = self.tombstones.over(source.sequence(), source.time_range());
+        HotSource { source, deletes }
     }
 
     /// The sealed blocks, by identity.
@@ -53,37 +57,50 @@ impl HotSnapshot {
 
 /// One source of samples: a block, or a generation of the head.
 #[derive(Clone, Debug)]
-pub struct HotSource(Source);
+pub struct HotSource {
+    source: Source,
+    deletes: Deletes,
+}
 
 #[derive(Clone, Debug)]
 enum Source {
     Block(Arc<SealedBlock>),
-    Head { registry: Arc<Registry>, generation: Arc<Generation>, time_range: TimeRange },
+    Head { generation: Arc<Generation>, time_range: TimeRange },
+}
+
+impl Source {
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Block(block) => block.id().sequence,
+            Self::Head { generation, .. } => generation.sequence(),
+        }
+    }
+
+    fn time_range(&self) -> TimeRange {
+        match self {
+            Self::Block(block) => block.block().meta().time_range,
+            Self::Head { time_range, .. } => *time_range,
+        }
+    }
 }
 
 impl HotSource {
     /// Orders sources: at equal timestamps the higher one counts.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        match &self.0 {
-            Source::Block(block) => block.id().sequence,
-            Source::Head { generation, .. } => generation.sequence(),
-        }
+        self.source.sequence()
     }
 
     /// From the first to the last sample, as of the snapshot's [`HotSnapshot::sources`].
     #[must_use]
     pub fn time_range(&self) -> TimeRange {
-        match &self.0 {
-            Source::Block(block) => block.block().meta().time_range,
-            Source::Head { time_range, .. } => *time_range,
-        }
+        self.source.time_range()
     }
 
     /// The block, if the source is one.
     #[must_use]
     pub fn block(&self) -> Option<&Arc<SealedBlock>> {
-        match &self.0 {
+        match &self.source {
             Source::Block(block) => Some(block),
             Source::Head { .. } => None,
         }
@@ -96,7 +113,7 @@ impl HotSource {
     /// [`Error::BlockDamaged`], here or from the iterator. The iterator goes on after an error; a caller that wants all
     /// or nothing stops.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SelectIter> {
-        let select = match &self.0 {
+        let select = match &self.source {
             Source::Block(block) => {
                 let overlaps = block.block().meta().time_range.overlaps(range);
                 let ordinals = match overlaps {
@@ -108,14 +125,15 @@ impl HotSource {
                 let ordinals = ordinals.iter().collect::<Vec<_>>().into_iter();
                 Select::Block { block: Arc::clone(block), ordinals }
             }
-            Source::Head { registry, generation, .. } => {
+            Source::Head { generation, .. } => {
+                let registry = generation.registry();
                 let present = generation.present(&registry.select(matchers), range);
                 let series = SortedSeries::new(registry, &present);
                 let places = 0..series.len();
                 Select::Head { generation: Arc::clone(generation), series: Box::new(series), places }
             }
         };
-        Ok(SelectIter { select, range })
+        Ok(SelectIter { select, range, deletes: self.deletes.clone() })
     }
 }
 
@@ -125,6 +143,7 @@ impl HotSource {
 pub struct SelectIter {
     select: Select,
     range: TimeRange,
+    deletes: Deletes,
 }
 
 #[derive(Debug)]
@@ -171,7 +190,11 @@ impl Iterator for SelectIter {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.select.next(self.range)? {
+            let answer = self.select.next(self.range)?.map(|mut series| {
+                self.deletes.apply(&series.labels, &mut series.samples);
+                series
+            });
+            match answer {
                 Ok(series) if series.samples.is_empty() => {}
                 answer => return Some(answer),
             }

@@ -20,22 +20,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
-use tsdb_core::{BlockId, TimeRange};
+use tsdb_core::{BlockId, Matcher, TimeRange, Tombstone};
 use tsdb_vfs::Vfs;
 
-use crate::appender::{Appender, Opening};
+use crate::appender::Appender;
 use crate::blocks::{BlockManager, SealedBlock};
 use crate::head::{Generation, GenerationSize};
 use crate::options::SEAL_BYTES_DIVISOR;
-use crate::registry::Registry;
+use crate::registry::{Registry, SeriesId};
 use crate::seal::write_blocks;
 use crate::snapshot::HotSnapshot;
 use crate::stats::{BlockStats, HeadStats, HotStats, Recovery, WalStats};
-use crate::wal::{IntervalSync, Replay, Wal, WalStart, replay};
+use crate::tombstones::Tombstones;
+use crate::wal::{GroupWriter, IntervalSync, Replay, Wal, WalStart, replay};
 use crate::{HotOptions, Result, WalSync};
 
 /// Directory of the write-ahead log in the data directory.
 const WAL_DIR: &str = "wal";
+/// A registry is kept, idle series or not, as long as no more than so many are idle.
+const IDLE_MIN: u64 = 1024;
 /// Directory of sealed blocks in the data directory.
 const BLOCKS_DIR: &str = "blocks";
 
@@ -45,14 +48,14 @@ const BLOCKS_DIR: &str = "blocks";
 #[derive(Debug)]
 pub struct HotStore {
     options: HotOptions,
-    opening: Opening,
-    registry: Arc<Registry>,
     // Before the log: its thread holds on to the log.
     interval: Option<IntervalSync>,
     wal: Arc<Wal>,
     blocks: BlockManager,
     state: RwLock<State>,
-    /// Held by whoever freezes or seals.
+    /// Held by whoever ends the live generation, or must not have it ended. Taken after `sealing`.
+    freezing: Mutex<()>,
+    /// Held by whoever seals.
     sealing: Mutex<()>,
 }
 
@@ -65,6 +68,7 @@ struct State {
     /// By sequence.
     frozen: Vec<Arc<Generation>>,
     blocks: OpenBlocks,
+    tombstones: Tombstones,
 }
 
 impl HotStore {
@@ -100,9 +104,13 @@ impl HotStore {
             torn_bytes: replayed.torn_bytes,
             ..Recovery::default()
         };
-        let (blocks, block_sequence_max) = open_blocks(&manager, &replayed, handed_over, &mut recovery)?;
+        let (blocks, tombstones, block_sequence_max) =
+            open_blocks(&manager, &replayed, handed_over, &mut recovery)?;
         let sequence_max = replayed.sequence_max.max(block_sequence_max);
-        let (state, start) = State::recovered(replayed, blocks, sequence_max, min_next_sequence);
+        // A generation that was frozen when a delete came must not go on below the tombstone.
+        let min_next_sequence = min_next_sequence.max(tombstones.sequence_max());
+        let (state, start) =
+            State::recovered(replayed, registry, blocks, tombstones, sequence_max, min_next_sequence);
         let wal = Arc::new(Wal::new(vfs, wal_dir, options.wal_sync, options.wal_segment_bytes, start));
         let interval = match options.wal_sync {
             WalSync::Interval(every) => Some(IntervalSync::start(Arc::clone(&wal), every)?),
@@ -110,14 +118,14 @@ impl HotStore {
         };
         let store = Self {
             options,
-            opening: Opening::next(),
-            registry,
             interval,
             wal,
             blocks: manager,
             state: RwLock::new(state),
+            freezing: Mutex::new(()),
             sealing: Mutex::new(()),
         };
+        store.retire_tombstones()?;
         Ok((store, recovery))
     }
 
@@ -131,10 +139,59 @@ impl HotStore {
     pub fn snapshot(&self) -> HotSnapshot {
         let state = self.state.read();
         HotSnapshot {
-            registry: Arc::clone(&self.registry),
             generations: state.generations(),
             blocks: state.blocks.values().cloned().collect(),
+            tombstones: state.tombstones.clone(),
         }
+    }
+
+    /// Deletes the samples in `range`, both ends inclusive, of the series that satisfy all `matchers`: at once in the live
+    /// generation, and behind a durable tombstone in everything older that this store holds. When this returns, the delete
+    /// is durable and no select shows the samples; one that is appended later is visible. After an error some of them may
+    /// be deleted. Waits for a freeze, not for a seal.
+    ///
+    /// Gives the sequence below which sources elsewhere (those that blocks were handed over to) have to delete, too: of
+    /// what this store holds itself, it takes care.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for matchers that no selector can say; [`Error::StorageFull`], [`Error::WalPoisoned`],
+    /// [`Error::Io`].
+    pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<u64> {
+        let _freezing = self.freezing.lock();
+        let (live, mut tombstones) = {
+            let state = self.state.read();
+            (Arc::clone(&state.live), state.tombstones.clone())
+        };
+        let below_sequence = live.sequence();
+        let tombstone = Tombstone { below_sequence, range, matchers: matchers.to_vec() };
+        // What is written must be read again, also by a version of this that knows nothing of where it came from.
+        Tombstone::decode(&tombstone.encode())?;
+        let concerns = |&(sequence, time_range): &_| tombstone.concerns(sequence, time_range);
+        let older = self.state.read().older_sources().iter().any(concerns);
+        let number = tombstones.next_number();
+        if older {
+            self.blocks.write_tombstone(number, &tombstone)?;
+            tombstones.insert(number, tombstone);
+        }
+        if self.wal.has_tickets() || live.size().samples > 0 {
+            let mut record = GroupWriter::default();
+            record.delete(matchers, range)?;
+            match self.wal.commit_group(&record.finish(true)) {
+                Ok(ticket) => _ = ticket.delete(matchers, range),
+                Err(error) => {
+                    if older
+                        && self.blocks.remove_tombstone(number).and_then(|()| self.blocks.sync()).is_err()
+                    {
+                        self.state.write().tombstones = tombstones;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        if older {
+            self.state.write().tombstones = tombstones;
+        }
+        Ok(below_sequence)
     }
 
     /// Ends the live generation, unless it has nothing; writes go to the next one at once. Returns whether it did.
@@ -143,7 +200,6 @@ impl HotStore {
     /// # Errors
     /// [`Error::WalPoisoned`](crate::Error::WalPoisoned), [`Error::StorageFull`](crate::Error::StorageFull).
     pub fn freeze(&self) -> Result<bool> {
-        let _sealing = self.sealing.lock();
         self.freeze_live()
     }
 
@@ -195,7 +251,8 @@ impl HotStore {
     pub fn remove_block(&self, id: &BlockId) -> Result<()> {
         self.state.write().blocks.remove(id);
         self.blocks.remove(id)?;
-        self.blocks.sync()
+        self.blocks.sync()?;
+        self.retire_tombstones()
     }
 
     /// Makes all that was committed durable now, whatever [`HotOptions::wal_sync`] says.
@@ -216,9 +273,9 @@ impl HotStore {
         let sizes: Vec<GenerationSize> = generations.iter().map(|generation| generation.size()).collect();
         let metas = || blocks.iter().map(|block| block.block().meta());
         let head = HeadStats {
-            series: self.count_series(&generations, &sizes),
+            series: count_series(&generations, &sizes),
             samples: sizes.iter().map(|size| size.samples).sum(),
-            bytes: sizes.iter().map(|size| size.heap_bytes).sum::<u64>() + self.registry.heap_bytes() as u64,
+            bytes: sizes.iter().map(|size| size.heap_bytes).sum::<u64>() + registries_bytes(&generations),
         };
         let (segments, bytes) = self.wal.size();
         HotStats {
@@ -251,43 +308,43 @@ impl HotStore {
         &self.options
     }
 
-    pub(crate) fn opening(&self) -> &Opening {
-        &self.opening
-    }
-
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.registry
+    /// The registry that new batches number their series by.
+    pub(crate) fn live_registry(&self) -> Arc<Registry> {
+        Arc::clone(self.state.read().live.registry())
     }
 
     pub(crate) fn wal(&self) -> &Wal {
         &self.wal
     }
 
-    /// The generations in memory, by sequence.
-    pub(crate) fn generations(&self) -> Vec<Arc<Generation>> {
-        self.state.read().generations()
+    /// The generations in memory, by sequence, and what is deleted in them.
+    pub(crate) fn head(&self) -> (Vec<Arc<Generation>>, Tombstones) {
+        let state = self.state.read();
+        (state.generations(), state.tombstones.clone())
     }
 
-    /// The number of different series in the head.
-    fn count_series(&self, generations: &[Arc<Generation>], sizes: &[GenerationSize]) -> u64 {
-        let mut with_series = generations.iter().zip(sizes).filter(|(_, size)| size.series > 0);
-        match (with_series.next(), with_series.next()) {
-            (None, _) => 0,
-            (Some((_, size)), None) => size.series,
-            _ => {
-                let mut seen = vec![false; self.registry.len()];
-                generations.iter().for_each(|generation| generation.mark_series(&mut seen));
-                seen.iter().filter(|seen| **seen).count() as u64
-            }
+    /// Removes the tombstones that have nothing left to delete, durably.
+    fn retire_tombstones(&self) -> Result<()> {
+        let _freezing = self.freezing.lock();
+        let retired = {
+            let mut state = self.state.write();
+            let sources = state.older_sources();
+            state.tombstones.retire(&sources)
+        };
+        if retired.is_empty() {
+            return Ok(());
         }
+        retired.iter().try_for_each(|&number| self.blocks.remove_tombstone(number))?;
+        self.blocks.sync()
     }
 
     fn freeze_live(&self) -> Result<bool> {
+        let _freezing = self.freezing.lock();
         let live = Arc::clone(&self.state.read().live);
-        if !self.wal.has_tickets() && live.size().samples == 0 {
+        if !self.wal.has_live() && live.size().samples == 0 {
             return Ok(false);
         }
-        let next = Arc::new(Generation::closed(live.sequence() + 1));
+        let next = Arc::new(Generation::closed(live.sequence() + 1, next_registry(&live)));
         let switched = self.wal.switch(Arc::clone(&next));
         if live.is_frozen() {
             // The next generation takes its first batch, and readers see it, when the last batch of this one is in.
@@ -304,12 +361,15 @@ impl HotStore {
     }
 
     fn seal_generation(&self, generation: &Arc<Generation>) -> Result<Vec<BlockId>> {
-        let ids = write_blocks(generation, &self.registry, &self.blocks, &self.options)?;
+        let ids = write_blocks(generation, &self.blocks, &self.options)?;
         let opened = ids.iter().map(|id| self.blocks.open(id)).collect::<Result<Vec<_>>>()?;
         self.wal.drop_generation(generation.sequence())?;
-        let mut state = self.state.write();
-        state.frozen.retain(|frozen| frozen.sequence() != generation.sequence());
-        state.blocks.extend(opened.into_iter().map(|block| (*block.id(), Arc::new(block))));
+        {
+            let mut state = self.state.write();
+            state.frozen.retain(|frozen| frozen.sequence() != generation.sequence());
+            state.blocks.extend(opened.into_iter().map(|block| (*block.id(), Arc::new(block))));
+        }
+        self.retire_tombstones()?;
         Ok(ids)
     }
 }
@@ -318,7 +378,9 @@ impl State {
     /// The state after a replay. The newest generation goes on being live if its sequence allows; others wait for a seal.
     fn recovered(
         replayed: Replay,
+        registry: Arc<Registry>,
         blocks: OpenBlocks,
+        tombstones: Tombstones,
         sequence_max: Option<u64>,
         min_next_sequence: u64,
     ) -> (Self, WalStart) {
@@ -330,7 +392,7 @@ impl State {
             Some(newest) => newest,
             None => {
                 let next = sequence_max.map_or(0, |max| max + 1).max(min_next_sequence);
-                (Arc::new(Generation::new(next)), 0)
+                (Arc::new(Generation::new(next, registry)), 0)
             }
         };
         let frozen: Vec<Arc<Generation>> = frozen.into_iter().map(|(generation, _)| generation).collect();
@@ -341,7 +403,14 @@ impl State {
             previous: replayed.newest,
             segments: replayed.segments,
         };
-        (Self { live, live_since: Instant::now(), frozen, blocks }, start)
+        (Self { live, live_since: Instant::now(), frozen, blocks, tombstones }, start)
+    }
+
+    /// Sequence and time range of everything that is older than the live generation.
+    fn older_sources(&self) -> Vec<(u64, TimeRange)> {
+        let frozen = self.frozen.iter().map(|frozen| (frozen.sequence(), frozen.size().time_range));
+        let blocks = self.blocks.values().map(|block| (block.id().sequence, block.block().meta().time_range));
+        frozen.chain(blocks).collect()
     }
 
     fn generations(&self) -> Vec<Arc<Generation>> {
@@ -349,13 +418,55 @@ impl State {
     }
 }
 
-/// Opens the blocks that count, and removes the others with what interrupted seals left. Also gives the highest sequence.
+/// The registry of the generation after `live`: the same, or a fresh one when most of its series are idle. Those go when
+/// the last generation that numbers by the old one is sealed; the others are registered anew as they come.
+fn next_registry(live: &Generation) -> Arc<Registry> {
+    let (registered, busy) = (live.registry().len() as u64, live.size().series);
+    if registered > IDLE_MIN + 2 * busy { Arc::default() } else { Arc::clone(live.registry()) }
+}
+
+/// The generations by registry.
+fn by_registry(generations: &[Arc<Generation>]) -> impl Iterator<Item = &[Arc<Generation>]> {
+    generations.chunk_by(|a, b| Arc::ptr_eq(a.registry(), b.registry()))
+}
+
+fn registries_bytes(generations: &[Arc<Generation>]) -> u64 {
+    by_registry(generations).map(|same| same[0].registry().heap_bytes() as u64).sum()
+}
+
+/// The number of different series in `generations`.
+fn count_series(generations: &[Arc<Generation>], sizes: &[GenerationSize]) -> u64 {
+    let mut with_series = generations.iter().zip(sizes).filter(|(_, size)| size.series > 0);
+    match (with_series.next(), with_series.next()) {
+        (None, _) => return 0,
+        (Some((_, size)), None) => return size.series,
+        _ => {}
+    }
+    let (mut count, mut newer): (u64, Vec<(&Registry, Vec<bool>)>) = (0, Vec::new());
+    for same in by_registry(generations).collect::<Vec<_>>().into_iter().rev() {
+        let registry = same[0].registry();
+        let mut seen = vec![false; registry.len()];
+        same.iter().for_each(|generation| generation.mark_series(&mut seen));
+        let in_newer = |series: usize| {
+            newer.iter().any(|(other, seen)| {
+                let id = other.get(&registry.labels(SeriesId(series as u32)));
+                id.and_then(|id| seen.get(id.0 as usize)).is_some_and(|seen| *seen)
+            })
+        };
+        count += (0..seen.len()).filter(|&series| seen[series] && !in_newer(series)).count() as u64;
+        newer.push((registry, seen));
+    }
+    count
+}
+
+/// Opens the blocks that count and reads the tombstones; removes other blocks and what interrupted seals left. Also gives
+/// the highest sequence.
 fn open_blocks(
     manager: &BlockManager,
     replayed: &Replay,
     handed_over: &dyn Fn(&BlockId) -> bool,
     recovery: &mut Recovery,
-) -> Result<(OpenBlocks, Option<u64>)> {
+) -> Result<(OpenBlocks, Tombstones, Option<u64>)> {
     let listing = manager.list()?;
     let mut open = OpenBlocks::new();
     for id in &listing.blocks {
@@ -378,5 +489,9 @@ fn open_blocks(
     if recovery.blocks_handed_over + recovery.unfinished_files > 0 {
         manager.sync()?;
     }
-    Ok((open, listing.blocks.iter().map(|id| id.sequence).max()))
+    let mut tombstones = Tombstones::default();
+    for number in listing.tombstones {
+        tombstones.insert(number, manager.read_tombstone(number)?);
+    }
+    Ok((open, tombstones, listing.blocks.iter().map(|id| id.sequence).max()))
 }

@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 
-use super::cursor::Cursor;
 use super::{BlockId, BlockMeta};
+use crate::cursor::Cursor;
 use crate::{Error, Result, TimeRange};
 
 /// The first bytes of a block.

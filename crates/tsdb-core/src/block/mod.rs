@@ -12,7 +12,6 @@
 //! the byte is used; no length or count that was read is trusted before it was compared with the bytes that
 //! are there. This module opens no file and keeps no cache but the bits that say which pages were verified.
 
-mod cursor;
 mod dictionary;
 mod format;
 mod id;

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::cursor::{Cursor, put_varint};
 use super::format::VALUES_PER_PAGE;
 use super::ordinals::StoredSet;
 use crate::Result;
+use crate::cursor::{Cursor, put_varint};
 
 /// One label name of a block.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use roaring::RoaringBitmap;
 
-use super::cursor::{Cursor, put_varint};
 use super::format::{FORM_BITMAP, FORM_LIST, FORM_ONE, FORM_RUN, LIST_MAX};
 use super::paged::TableBuilder;
+use crate::cursor::{Cursor, put_varint};
 use crate::{Postings, Result};
 
 /// The postings section while it is written: roaring bitmaps back to back, one a page.

@@ -7,8 +7,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cursor::Cursor;
 use super::format::{PagedPlace, TABLE_ENTRY_BYTES};
+use crate::cursor::Cursor;
 use crate::{Error, Result};
 
 /// Collects the page table while a section is written.

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::cursor::Cursor;
 use super::format::{HEADER_BYTES, POSTINGS, SERIES, SERIES_PER_PAGE, Toc, VALUES, VALUES_PER_PAGE};
 use super::names::{Name, read_names};
 use super::ordinals::{Ordinals, StoredSet, Union};
@@ -13,6 +12,7 @@ use super::paged::Paged;
 use super::series::SeriesPage;
 use super::values::ValuePage;
 use super::{BlockMeta, LabelsReader};
+use crate::cursor::Cursor;
 use crate::{
     Chunk, ChunkEncoding, Error, LabelIndex, Labels, Matcher, Postings, Result, SampleBuffer, TimeRange,
     select,

@@ -5,7 +5,7 @@
 //! series is read without decoding the 63 others.
 
 use super::ChunkMeta;
-use super::cursor::{Column, Cursor, put_column, put_varint, unzigzag, zigzag};
+use crate::cursor::{Column, Cursor, put_column, put_varint, unzigzag, zigzag};
 use crate::{Chunk, ChunkEncoding, Error, Result, TimeRange};
 
 /// The chunk half of a page while it is written; also collects the checksums.

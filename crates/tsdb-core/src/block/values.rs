@@ -7,10 +7,10 @@
 
 use std::cmp::Ordering;
 
-use super::cursor::{Column, Cursor, put_column, put_varint};
 use super::format::VALUES_PER_PAGE;
 use super::ordinals::StoredSet;
 use crate::Result;
+use crate::cursor::{Column, Cursor, put_column, put_varint};
 
 /// One page while it is written.
 #[derive(Debug, Default)]

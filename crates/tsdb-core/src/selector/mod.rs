@@ -43,6 +43,13 @@ pub fn parse_selector(input: &str) -> Result<Vec<Matcher>, SelectorError> {
     Parser { input, at: 0 }.selector()
 }
 
+/// The selector that [`parse_selector`] reads as these matchers.
+#[must_use]
+pub fn write_selector(matchers: &[Matcher]) -> String {
+    let matchers: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
+    format!("{{{}}}", matchers.join(","))
+}
+
 struct Parser<'a> {
     input: &'a str,
     /// The next byte to read; always at the start of a character.

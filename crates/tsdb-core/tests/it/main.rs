@@ -20,3 +20,5 @@ mod postings;
 mod samples;
 /// The selector parser: values, errors that point, fuzzing.
 mod selector;
+/// Tombstones: bytes, damage, and what they delete.
+mod tombstones;

@@ -56,7 +56,9 @@ proptest! {
     fn clipping_keeps_what_is_in_the_range(all in samples(), range in prop_oneof![
         time_range(), (-5..65_i64, -5..65_i64).prop_map(|(a, b)| TimeRange::new(a, b)),
     ]) {
-        let mut clipped = buffer(&all);
+        let (mut clipped, mut rest) = (buffer(&all), buffer(&all));
+        rest.remove(range);
+        check(&rest, &all.clone().into_iter().filter(|&(t, _)| !range.contains(t)).collect());
         clipped.clip(range);
         check(&clipped, &all.into_iter().filter(|&(t, _)| range.contains(t)).collect());
     }

@@ -12,19 +12,19 @@
 //! the next one let its first batch in ([`Generation::open`]), so the order of arrival holds across generations too: a
 //! reader that goes through them one after the other finds no later batch of a series without the earlier one.
 //!
-//! It knows nothing of labels, files or the log.
+//! It names the registry that its series numbers are of, and knows nothing else of labels, nor of files or the log.
 
 mod series;
 
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Condvar, Mutex};
-use tsdb_core::{Chunk, Postings, Result, SampleValue, TimeRange};
+use tsdb_core::{Chunk, Matcher, Postings, Result, SampleValue, TimeRange};
 
 pub(crate) use series::{Applied, SeriesCopy};
 
 use crate::batch::Batch;
-use crate::registry::SeriesId;
+use crate::registry::{Registry, SeriesId};
 use series::SeriesData;
 
 /// Shards of a generation, a power of two: enough that the batches of a few dozen threads find free ones.
@@ -67,6 +67,7 @@ impl Committed {
 #[derive(Debug)]
 pub(crate) struct Generation {
     sequence: u64,
+    registry: Arc<Registry>,
     shards: Box<[Shard]>,
     /// How many tickets were given in all: known once no more will be.
     tickets: OnceLock<u64>,
@@ -85,6 +86,8 @@ struct ShardState {
     /// For each series of the shard, one more than its place in `series`; 0 if it has no samples here.
     places: Vec<u32>,
     series: Vec<SeriesData>,
+    /// Those of `series` that have samples.
+    occupied: u64,
     heap_bytes: usize,
     samples: u64,
     time_range: TimeRangeOrEmpty,
@@ -125,6 +128,7 @@ impl ShardState {
             self.places[slot] = self.series.len() as u32;
         }
         let data = &mut self.series[self.places[slot] as usize - 1];
+        self.occupied += u64::from(data.is_empty());
         let applied = data.append(timestamp_ms, value, &mut self.heap_bytes);
         if matches!(applied, Applied::InOrder | Applied::Late) {
             self.samples += 1;
@@ -132,17 +136,28 @@ impl ShardState {
         }
         applied
     }
+
+    /// Removes the samples of a series in `range`; gives their number.
+    fn delete(&mut self, series: SeriesId, range: TimeRange) -> u64 {
+        let place = self.places.get(slot(series)).map_or(0, |&place| place as usize);
+        let Some(data) = place.checked_sub(1).map(|place| &mut self.series[place]) else { return 0 };
+        let deleted = data.delete(range, &mut self.heap_bytes);
+        self.occupied -= u64::from(deleted > 0 && data.is_empty());
+        self.samples -= deleted;
+        deleted
+    }
 }
 
 impl Generation {
     /// A generation that lets batches in.
-    pub(crate) fn new(sequence: u64) -> Self {
-        Self { sequence, shards: (0..SHARDS).map(|_| Shard::default()).collect(), tickets: OnceLock::new() }
+    pub(crate) fn new(sequence: u64, registry: Arc<Registry>) -> Self {
+        let shards = (0..SHARDS).map(|_| Shard::default()).collect();
+        Self { sequence, registry, shards, tickets: OnceLock::new() }
     }
 
     /// A generation that gives tickets and keeps its batches waiting until it is opened.
-    pub(crate) fn closed(sequence: u64) -> Self {
-        let generation = Self::new(sequence);
+    pub(crate) fn closed(sequence: u64, registry: Arc<Registry>) -> Self {
+        let generation = Self::new(sequence, registry);
         generation.shards.iter().for_each(|shard| shard.state.lock().next_ticket = CLOSED);
         generation
     }
@@ -166,6 +181,11 @@ impl Generation {
         self.sequence
     }
 
+    /// What the numbers of its series mean.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// Says that no ticket from `tickets` on will ever be given.
     pub(crate) fn freeze(&self, tickets: u64) {
         let frozen_twice = self.tickets.set(tickets).is_err();
@@ -184,6 +204,12 @@ impl Generation {
     /// Takes one sample of the log at opening, when nobody else is there yet.
     pub(crate) fn replay(&self, series: SeriesId, timestamp_ms: i64, value: &SampleValue) -> Applied {
         self.shards[shard(series)].state.lock().append(series, timestamp_ms, value)
+    }
+
+    /// Does a delete of the log at opening, when nobody else is there yet; gives the number of samples it removes.
+    pub(crate) fn replay_delete(&self, matchers: &[Matcher], range: TimeRange) -> u64 {
+        let series = self.registry.select(matchers);
+        series.iter().map(SeriesId).map(|id| self.shards[shard(id)].state.lock().delete(id, range)).sum()
     }
 
     /// The value of a series at a timestamp.
@@ -225,9 +251,9 @@ impl Generation {
     pub(crate) fn mark_series(&self, seen: &mut [bool]) {
         for (index, shard) in self.shards.iter().enumerate() {
             let state = shard.state.lock();
-            for (slot, _) in state.places.iter().enumerate().filter(|(_, place)| **place != 0) {
+            for (slot, &place) in state.places.iter().enumerate().filter(|(_, place)| **place != 0) {
                 if let Some(seen) = seen.get_mut(slot * SHARDS + index) {
-                    *seen = true;
+                    *seen |= !state.series[place as usize - 1].is_empty();
                 }
             }
         }
@@ -240,7 +266,7 @@ impl Generation {
             let state = shard.state.lock();
             let lists = state.places.capacity() * size_of::<u32>()
                 + state.series.capacity() * size_of::<SeriesData>();
-            size.series += state.series.len() as u64;
+            size.series += state.occupied;
             size.samples += state.samples;
             size.heap_bytes += (state.heap_bytes + lists) as u64;
             size.time_range = size.time_range.hull(state.time_range.0);
@@ -278,6 +304,21 @@ impl Ticket {
             });
         }
         committed
+    }
+
+    /// Removes the samples in `range`, of the series that satisfy `matchers`, which lower tickets put in the generation.
+    /// Gives their number.
+    pub(crate) fn delete(mut self, matchers: &[Matcher], range: TimeRange) -> u64 {
+        // The series of all lower tickets are registered: that comes before the log. Those of higher ones may be, but have
+        // no samples here yet.
+        let mut by_shard = vec![Vec::new(); SHARDS];
+        let series = self.generation.registry.select(matchers);
+        series.iter().map(SeriesId).for_each(|id| by_shard[shard(id)].push(id));
+        let mut deleted = 0;
+        for series in by_shard {
+            self.pass_shard(|state| deleted += series.iter().map(|&id| state.delete(id, range)).sum::<u64>());
+        }
+        deleted
     }
 
     /// Waits for the batch's turn in the next shard, does `with` it and gives the turn on.

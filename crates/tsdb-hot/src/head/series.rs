@@ -85,6 +85,41 @@ impl SeriesData {
         }
     }
 
+    /// Whether there is no sample.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.active.is_none() && self.rest.is_none()
+    }
+
+    /// Removes the samples in `range`; gives their number. What is in memory afterwards depends on nothing but the samples
+    /// and the order of calls, so that a replay makes the same.
+    pub(crate) fn delete(&mut self, range: TimeRange, heap_bytes: &mut usize) -> u64 {
+        if !self.time_range().overlaps(range) {
+            return 0;
+        }
+        let before = self.heap_bytes();
+        self.fold();
+        let rest = self.rest.get_or_insert_default();
+        let mut deleted = 0;
+        for chunk in std::mem::take(&mut rest.chunks) {
+            if !range.overlaps(chunk.time_range()) {
+                rest.chunks.push(chunk);
+            } else if range.covers(chunk.time_range()) {
+                deleted += u64::from(chunk.count());
+            } else {
+                let mut samples = SampleBuffer::default();
+                chunk.decode_into(&mut samples).expect("invariant: the head's own chunk decodes");
+                samples.remove(range);
+                deleted += u64::from(chunk.count()) - samples.len() as u64;
+                rest.chunks.extend(encode(&samples));
+            }
+        }
+        if rest.chunks.is_empty() {
+            self.rest = None;
+        }
+        *heap_bytes = *heap_bytes + self.heap_bytes() - before;
+        deleted
+    }
+
     /// The value at a timestamp.
     pub(crate) fn get(&self, timestamp_ms: i64) -> Option<SampleValue> {
         let late = self.late();

@@ -1,5 +1,6 @@
-//! The registry: which series the head knows, their labels and the postings over them. Shared by all generations,
-//! so that a seal does not double what labels cost.
+//! The registry: which series the head knows, their labels and the postings over them. Generations that follow one
+//! another share it, so that a seal does not double what labels cost; when most of its series are idle, the next
+//! generation begins a fresh one, and the old one goes with the last generation and snapshot that holds it.
 //!
 //! A series is a dense number ([`SeriesId`]) and a short list of interned pairs. It is found by the xxh3 fingerprint of
 //! its canonical label bytes and then compared in full. Postings are kept for each pair; most pairs of a store with a
@@ -7,13 +8,15 @@
 //!
 //! **Locking.** One `RwLock`. Finding a series reads; only a series never seen before writes. Long readers (a regex
 //! over a million values, a sort) never hold it for more than [`BATCH`] steps at a time. That is right because nothing
-//! is ever removed or changed: a reader fixes the number of series when it starts ([`RegistryView`]), and a series below
+//! is ever removed from a registry or changed: a reader fixes the number of series when it starts ([`RegistryView`]), and a series below
 //! that number has all its postings already.
 //!
 //! The registry knows nothing of samples: whether a series has any is for its generation to say.
 
 mod sorted;
 mod symbols;
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::RwLock;
@@ -30,14 +33,23 @@ pub const LABELS_BYTES_MAX: usize = 1 << 20;
 /// Steps that a long reader takes before it lets writers in.
 const BATCH: usize = 4096;
 
-/// A series of this process's head: dense numbers in order of arrival.
+/// A series of a registry: dense numbers in order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeriesId(pub(crate) u32);
 
 /// The series and their index. See the module's comment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
+    /// No other registry of this process has it.
+    id: u32,
     inner: RwLock<Inner>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        static NEXT_ID: AtomicU32 = AtomicU32::new(0);
+        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), inner: RwLock::default() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +99,16 @@ impl PairLists {
 }
 
 impl Registry {
+    /// Tells the series numbers of this registry from those of all others.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The series of a label set, if it is registered.
+    pub(crate) fn get(&self, labels: &Labels) -> Option<SeriesId> {
+        self.inner.read().find(labels.fingerprint(), labels)
+    }
+
     /// The series of a label set, registered if it is new.
     pub(crate) fn get_or_insert(&self, labels: &Labels) -> Result<SeriesId> {
         let fingerprint = labels.fingerprint();

@@ -14,7 +14,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tsdb_core::{Chunk, ChunkBuilder, ChunkEncoding, Labels, SampleValue};
+use tsdb_core::{
+    Chunk, ChunkBuilder, ChunkEncoding, Labels, Matcher, SampleValue, TimeRange, parse_selector,
+    write_selector,
+};
 
 use super::varint::{PayloadReader, broken, put_varint, put_zigzag};
 use crate::batch::Batch;
@@ -52,6 +55,8 @@ pub(crate) enum RecordType {
     Histograms = 3,
     /// How many bytes of this segment were durable when the record was written.
     Synced = 4,
+    /// A time range and a selector: the samples so far that are deleted.
+    Delete = 5,
 }
 
 /// Which segment a file is: sorted as they were written.
@@ -216,6 +221,15 @@ impl GroupWriter {
         Ok(())
     }
 
+    /// A delete of what the generation has at this place of the log.
+    pub(crate) fn delete(&mut self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
+        self.record(RecordType::Delete);
+        put_zigzag(&mut self.out, range.start_ms);
+        put_zigzag(&mut self.out, range.end_ms);
+        self.out.extend_from_slice(write_selector(matchers).as_bytes());
+        self.check_length()
+    }
+
     /// How many bytes of the segment are durable.
     pub(crate) fn synced(&mut self, bytes: u64) {
         self.record(RecordType::Synced);
@@ -302,6 +316,7 @@ impl<'a> Record<'a> {
             2 => RecordType::Floats,
             3 => RecordType::Histograms,
             4 => RecordType::Synced,
+            5 => RecordType::Delete,
             _ => return Err("the record's type is not known"),
         };
         let record = Self { kind, last_of_group: head[4] & LAST_OF_GROUP != 0, payload };
@@ -341,6 +356,15 @@ impl<'a> Record<'a> {
                 Ok((series, timestamp_ms, value))
             })
         })
+    }
+
+    /// The selector and the range of a [`RecordType::Delete`] record.
+    pub(crate) fn delete(&self) -> Result<(Vec<Matcher>, TimeRange), tsdb_core::Error> {
+        let mut payload = PayloadReader::new(self.payload);
+        let range = TimeRange::new(payload.zigzag()?, payload.zigzag()?);
+        let selector =
+            std::str::from_utf8(payload.rest()).map_err(|_| broken("has a selector that is not UTF-8"))?;
+        Ok((parse_selector(selector)?, range))
     }
 
     /// The durable bytes of a [`RecordType::Synced`] record.

@@ -7,7 +7,7 @@
 //!
 //! - [`format`](self::format) is the bytes, [`writer`](self::writer) the group commit, [`replay`](self::replay) the way back,
 //!   [`interval`](self::interval) the thread behind `WalSync::Interval`.
-//! - A batch is one group of records: after a crash all of it is there or none.
+//! - A batch is one group of records: after a crash all of it is there or none. So is a delete.
 //! - A generation's segments are self-contained (the first use of a series in it logs the labels), so they are dropped as a
 //!   whole once the generation is sealed, and no checkpoint is needed.
 //! - Only the newest segment can have a torn tail: a segment is fsynced before the next one is created, and each names its
@@ -22,7 +22,7 @@ mod writer;
 pub(crate) use format::{GroupWriter, SegmentEnd, SegmentId};
 pub(crate) use interval::IntervalSync;
 pub(crate) use replay::{Replay, replay};
-pub(crate) use writer::{Wal, WalStart};
+pub(crate) use writer::{Bound, Wal, WalStart};
 
 use std::io;
 use std::path::Path;

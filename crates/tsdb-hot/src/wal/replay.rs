@@ -36,7 +36,7 @@ pub(crate) struct Replay {
 }
 
 /// Reads the log in `dir` into memory and puts its end in order.
-pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Registry) -> Result<Replay> {
+pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Result<Replay> {
     let mut replay = Replay::default();
     let mut ids = list(vfs, dir, &mut replay)?;
     let mut unborn = None;
@@ -100,7 +100,7 @@ fn is_unborn(vfs: &dyn Vfs, dir: &Path, id: SegmentId) -> io::Result<bool> {
 struct Reader<'a> {
     vfs: &'a dyn Vfs,
     dir: &'a Path,
-    registry: &'a Registry,
+    registry: &'a Arc<Registry>,
     replay: &'a mut Replay,
     /// The generations that have segments.
     generations: BTreeSet<u64>,
@@ -122,7 +122,8 @@ impl Reader<'_> {
         let header = self.header(id, &bytes)?;
         let begins = self.replay.generations.last().is_none_or(|last| last.0.sequence() != id.generation);
         if begins {
-            self.replay.generations.push((Arc::new(Generation::new(id.generation)), 0));
+            let generation = Generation::new(id.generation, Arc::clone(self.registry));
+            self.replay.generations.push((Arc::new(generation), 0));
         }
         if begins || header.fresh_numbers {
             self.numbers.clear();
@@ -221,6 +222,12 @@ impl Reader<'_> {
                         self.replay.samples += 1;
                     }
                 }
+            }
+            RecordType::Delete => {
+                let (matchers, range) = record.delete().map_err(|error| error.to_string())?;
+                let generation =
+                    &self.replay.generations.last().expect("invariant: a generation was just made").0;
+                self.replay.samples -= generation.replay_delete(&matchers, range);
             }
             RecordType::Synced => {}
         }

@@ -31,6 +31,11 @@ impl<'a> PayloadReader<'a> {
         self.rest.is_empty()
     }
 
+    /// All that is left.
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
     pub(super) fn bytes(&mut self, len: u64) -> Result<&'a [u8], Error> {
         let taken = usize::try_from(len).ok().and_then(|len| self.rest.split_at_checked(len));
         let (taken, rest) = taken.ok_or_else(|| broken("ends before its contents"))?;

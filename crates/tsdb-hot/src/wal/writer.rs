@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,6 +48,21 @@ pub(crate) struct WalStart {
     pub(crate) previous: Option<SegmentEnd>,
     /// The segments that are there.
     pub(crate) segments: BTreeMap<SegmentId, u64>,
+}
+
+/// Where a batch went.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    /// It is in the log; the ticket is its place in the memory of its generation.
+    To(Ticket),
+    /// Nowhere: the live generation numbers its series by this registry.
+    Elsewhere(Arc<Registry>),
+}
+
+/// As [`Bound`], before it is written.
+enum Queued {
+    Here(Ticket, u64),
+    Elsewhere(Arc<Registry>),
 }
 
 /// What waits to be written, all of one generation.
@@ -121,6 +137,15 @@ impl From<Failure> for Error {
 }
 
 impl Queue {
+    /// Queues the end of a group. Gives its place in the live generation and among all commits.
+    fn push(&mut self, records: &[u8]) -> (Ticket, u64) {
+        self.pending.extend_from_slice(records);
+        let ticket = Ticket::new(Arc::clone(&self.live), self.tickets);
+        self.tickets += 1;
+        self.queued += 1;
+        (ticket, self.queued)
+    }
+
     /// Marks a series as logged; whether it was not.
     fn log(&mut self, series: SeriesId) -> bool {
         let (word, bit) = (series.0 as usize / 64, 1u64 << (series.0 % 64));
@@ -159,10 +184,22 @@ impl Wal {
         Self { vfs, dir, sync, segment_bytes, queue: Mutex::new(queue), io: Mutex::new(io) }
     }
 
-    /// Makes a batch durable as the log's setting says. `samples` is its samples as the end of a group. The ticket is the
-    /// batch's place in the memory of the generation that it was bound to.
-    pub(crate) fn commit(&self, batch: &Batch, samples: &[u8], registry: &Registry) -> Result<Ticket> {
-        let (ticket, place) = self.enqueue(batch, samples, registry)?;
+    /// Makes a batch durable as the log's setting says. `samples` is its samples as the end of a group.
+    pub(crate) fn commit(&self, batch: &Batch, samples: &[u8]) -> Result<Bound> {
+        match self.enqueue(batch, samples)? {
+            Queued::Here(ticket, place) => self.wait(ticket, place).map(Bound::To),
+            Queued::Elsewhere(registry) => Ok(Bound::Elsewhere(registry)),
+        }
+    }
+
+    /// Makes a group that names no series by number durable as the log's setting says.
+    pub(crate) fn commit_group(&self, group: &[u8]) -> Result<Ticket> {
+        let (ticket, place) = self.queue.lock().push(group);
+        self.wait(ticket, place)
+    }
+
+    /// Has what is queued written, and fsynced if the setting says so, up to `place`.
+    fn wait(&self, ticket: Ticket, place: u64) -> Result<Ticket> {
         let mut io = self.io.lock();
         if io.done < place {
             self.flush(&mut io);
@@ -178,12 +215,15 @@ impl Wal {
         }
     }
 
-    fn enqueue(&self, batch: &Batch, samples: &[u8], registry: &Registry) -> Result<(Ticket, u64)> {
+    fn enqueue(&self, batch: &Batch, samples: &[u8]) -> Result<Queued> {
         let mut queue = self.queue.lock();
+        if !Arc::ptr_eq(batch.registry(), queue.live.registry()) {
+            return Ok(Queued::Elsewhere(Arc::clone(queue.live.registry())));
+        }
         let new: Vec<SeriesId> =
             batch.samples().iter().map(|sample| sample.series).filter(|&series| queue.log(series)).collect();
         if !new.is_empty() {
-            match series_records(&new, registry) {
+            match series_records(&new, batch.registry()) {
                 Ok(records) => queue.pending.extend_from_slice(&records),
                 Err(error) => {
                     new.iter()
@@ -192,11 +232,8 @@ impl Wal {
                 }
             }
         }
-        queue.pending.extend_from_slice(samples);
-        let ticket = Ticket::new(Arc::clone(&queue.live), queue.tickets);
-        queue.tickets += 1;
-        queue.queued += 1;
-        Ok((ticket, queue.queued))
+        let (ticket, place) = queue.push(samples);
+        Ok(Queued::Here(ticket, place))
     }
 
     /// Writes what is queued, and fsyncs it if commits wait for that.
@@ -363,6 +400,19 @@ impl Wal {
         self.queue.lock().tickets > 0
     }
 
+    /// Whether the log has anything of the live generation, or is about to. Waits for a write that is going on.
+    pub(crate) fn has_live(&self) -> bool {
+        let io = self.io.lock();
+        let sequence = {
+            let queue = self.queue.lock();
+            if queue.tickets > 0 {
+                return true;
+            }
+            queue.live.sequence()
+        };
+        io.segments.range(segments_of(sequence)).next().is_some()
+    }
+
     /// Makes everything that was committed durable, whatever the setting.
     pub(crate) fn sync(&self) -> Result<()> {
         let (file, id, bytes) = {
@@ -415,11 +465,8 @@ impl Wal {
 
     /// Removes a generation's segments: all of it is durable in blocks.
     pub(crate) fn drop_generation(&self, sequence: u64) -> Result<()> {
-        let of = SegmentId { generation: sequence, number: 0 }..=SegmentId {
-            generation: sequence,
-            number: u32::MAX,
-        };
-        let segments: Vec<SegmentId> = self.io.lock().segments.range(of).map(|(id, _)| *id).collect();
+        let segments: Vec<SegmentId> =
+            self.io.lock().segments.range(segments_of(sequence)).map(|(id, _)| *id).collect();
         drop_generation(self.vfs.as_ref(), &self.dir, &segments)?;
         let mut io = self.io.lock();
         io.segments.retain(|id, _| id.generation != sequence);
@@ -431,6 +478,11 @@ impl Wal {
         let io = self.io.lock();
         (io.segments.len() as u64, io.segments.values().sum())
     }
+}
+
+/// All segments that a generation can have.
+fn segments_of(generation: u64) -> RangeInclusive<SegmentId> {
+    SegmentId { generation, number: 0 }..=SegmentId { generation, number: u32::MAX }
 }
 
 /// Records with the labels of `series`, as the beginning of a group.

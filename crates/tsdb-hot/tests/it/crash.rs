@@ -6,13 +6,16 @@ use tsdb_core::TimeRange;
 use tsdb_hot::{HotStore, Result};
 use tsdb_testkit::{Fault, SimDisk, crash_at_every_operation, fault_at_every_operation};
 
-use crate::support::{Cold, all, append, numbered_batch, open, small_segments, whole_batches};
+use crate::support::{Cold, all, append, batch_range, numbered_batch, open, small_segments, whole_batches};
 
 /// What the script knows when it ends.
 #[derive(Debug, Default)]
 struct Account {
     attempted: i64,
     acknowledged: BTreeSet<i64>,
+    /// Batches of which a delete was tried, and of which it returned.
+    deletes: BTreeSet<i64>,
+    deleted: BTreeSet<i64>,
     cold: Cold,
 }
 
@@ -26,22 +29,36 @@ impl Account {
             }
         }
     }
+
+    /// Deletes a batch, by its time.
+    fn delete(&mut self, store: &HotStore, number: i64) {
+        self.deletes.insert(number);
+        if self.cold.delete(store, &[], batch_range(number)).is_ok() {
+            self.deleted.insert(number);
+        }
+    }
 }
 
-/// Append over several segments, freeze, seal two generations at once, hand a block over, go on, reopen, seal again:
-/// with so many batches at each step. Goes on after errors as a server would.
+/// Append over several segments, freeze, delete from the frozen and the live generation, seal two generations at once,
+/// delete from a block, hand a block over, go on, reopen, delete from head and blocks, seal again: with so many batches at
+/// each step. Goes on after errors as a server would.
 fn script(disk: &SimDisk, batches: [i64; 5]) -> Account {
     let mut account = Account::default();
     let Ok((store, _)) = open(disk, small_segments()) else { return account };
     account.append(&store, batches[0]);
     let _ = store.freeze();
     account.append(&store, batches[1]);
+    account.delete(&store, 1);
+    account.delete(&store, batches[0]);
     let _ = store.seal();
+    account.delete(&store, 0);
     account.append(&store, batches[2]);
     let _ = account.cold.take_block(&store);
     let _ = store.close();
     let Ok((store, _)) = account.cold.open(disk, small_segments()) else { return account };
     account.append(&store, batches[3]);
+    account.delete(&store, account.attempted - 1);
+    account.delete(&store, 2);
     let _ = store.seal();
     let _ = account.cold.take_block(&store);
     account.append(&store, batches[4]);
@@ -67,11 +84,14 @@ fn check(disk: &SimDisk, account: &Account) {
 fn check_contents(store: &HotStore, account: &Account) -> BTreeSet<i64> {
     let merged = account.cold.merged(store, &[], TimeRange::ALL);
     let present = whole_batches(&merged, account.attempted);
-    assert!(present.is_superset(&account.acknowledged), "{present:?} of {:?}", account.acknowledged);
-    // Nothing twice: no timestamp is written twice by the script, so counts add up.
+    assert!(present.is_disjoint(&account.deleted), "{present:?} without {:?}", account.deleted);
+    let kept: BTreeSet<i64> = account.acknowledged.difference(&account.deletes).copied().collect();
+    assert!(present.is_superset(&kept), "{present:?} of {kept:?}");
+    // Nothing twice: no timestamp is written twice by the script, so counts add up. Blocks count what is hidden in them.
     let stats = store.stats();
     let cold = account.cold.blocks.values().flatten().map(|series| series.samples.len() as u64).sum::<u64>();
-    assert_eq!(stats.head.samples + stats.blocks.samples + cold, present.len() as u64 * 4);
+    let (counted, seen) = (stats.head.samples + stats.blocks.samples + cold, present.len() as u64 * 4);
+    assert!((seen..=seen + account.deletes.len() as u64 * 4).contains(&counted), "{counted} for {seen}");
     present
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use tsdb_core::{BlockId, SampleValue, TimeRange};
-use tsdb_hot::{DAY_MS, DuplicatePolicy, Error, HotOptions, HotStore, WalSync};
-use tsdb_testkit::SimDisk;
+use tsdb_core::{BlockId, SampleValue, TimeRange, parse_selector};
+use tsdb_hot::{DAY_MS, DuplicatePolicy, Error, HotOptions, HotStore, SeriesRef, WalSync};
+use tsdb_testkit::{SimDisk, assert_series_eq};
 
-use crate::support::{DIR, all, append, labels, open};
+use crate::support::{Cold, DIR, all, append, labels, open};
 
 const HOUR: i64 = 3_600_000;
 /// A midnight, UTC.
@@ -200,6 +200,77 @@ fn a_reference_is_good_for_its_opening_only() {
     let (store, _) = open(&disk, HotOptions::default()).unwrap();
     assert_eq!(all(&store)[0].samples.values, [1.0, 2.0, 3.0, 4.0]);
     assert!(matches!(store.appender().append_ref_float(series, 5, 5.0), Err(Error::UnknownSeries)));
+}
+
+/// Samples of `count` series at `t`, with labels of their own for each `round`. References to the series.
+fn churn(store: &HotStore, round: i64, count: i64, t: i64) -> Vec<SeriesRef> {
+    let mut batch = store.appender();
+    let series = (0..count)
+        .map(|i| {
+            let labels = labels(&[("__name__", "m"), ("pod", &format!("{round}-{i}"))]);
+            batch.append_float(&labels, t, i as f64).unwrap()
+        })
+        .collect();
+    batch.commit().unwrap();
+    series
+}
+
+#[test]
+fn idle_series_leave_the_head_and_busy_ones_stay() {
+    let disk = SimDisk::new();
+    let (store, _) = open(&disk, HotOptions { wal_sync: WalSync::Os, ..HotOptions::default() }).unwrap();
+    let busy = labels(&[("__name__", "busy")]);
+    let mut bytes = Vec::new();
+    for round in 0..8 {
+        churn(&store, round, 5_000, round);
+        let mut batch = store.appender();
+        batch.append_float(&busy, round, 0.5).unwrap();
+        batch.commit().unwrap();
+        store.seal().unwrap();
+        bytes.push(store.stats().head.bytes);
+    }
+    // One generation's idle series are there at most, and not those of all eight.
+    assert!(bytes[7] < bytes[0] * 3, "{bytes:?}");
+    assert_eq!(all(&store).len(), 8 * 5_000 + 1);
+    let query = Cold::default().merged(&store, &parse_selector("busy").unwrap(), TimeRange::ALL);
+    assert_eq!(query[0].samples.len(), 8);
+    // And a log that was written over several such changes is read back.
+    churn(&store, 100, 10, 100);
+    drop(store);
+    let (store, recovery) = open(&disk, HotOptions::default()).unwrap();
+    assert_eq!((recovery.series, all(&store).len()), (10, 8 * 5_000 + 11));
+}
+
+#[test]
+fn a_batch_begun_before_idle_series_left_is_committed_whole() {
+    let disk = SimDisk::new();
+    let options = HotOptions { duplicate_policy: DuplicatePolicy::Reject, ..HotOptions::default() };
+    let (store, _) = open(&disk, options.clone()).unwrap();
+    let references = churn(&store, 0, 5_000, 1);
+    store.seal().unwrap();
+    let mut old = store.appender();
+    for (&series, i) in references[..10].iter().zip(0..) {
+        old.append_ref_float(series, 2, f64::from(i)).unwrap();
+    }
+    // Few series came in this generation: the next one numbers anew.
+    churn(&store, 1, 10, 1);
+    store.freeze().unwrap();
+    assert!(!store.appender().knows(references[0]) && old.knows(references[0]));
+    assert_eq!(old.commit().unwrap().samples, 10);
+    let refused = append(&store, &[(labels(&[("__name__", "m"), ("pod", "1-3")]), 1, float(9.0))]);
+    assert!(matches!(refused, Err(Error::DuplicateSample { .. })), "the frozen head is looked at too");
+    let mut batch = store.appender();
+    assert!(matches!(batch.append_ref_float(references[0], 3, 0.0), Err(Error::UnknownSeries)));
+    drop(batch);
+    // Of the head's series none is counted twice, though two registries know them.
+    churn(&store, 1, 10, 2);
+    assert_eq!((store.stats().head.series, store.stats().head.samples), (20, 30));
+    let before = all(&store);
+    assert_eq!(before.len(), 5_010);
+    drop(store);
+    let (store, recovery) = open(&disk, options).unwrap();
+    assert_eq!((recovery.series, store.stats().head.series), (20, 20));
+    assert_series_eq(&all(&store), &before);
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::support::{Cold, append};
 enum Step {
     /// Commit the next so many samples of the script as one batch.
     Commit(Index),
+    /// Delete what one of the queries selects.
+    Delete(Index),
     Freeze,
     Seal,
     HandOver,
@@ -24,6 +26,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => any::<Index>().prop_map(Step::Commit),
+        2 => any::<Index>().prop_map(Step::Delete),
         1 => Just(Step::Freeze),
         2 => Just(Step::Seal),
         1 => Just(Step::HandOver),
@@ -58,6 +61,11 @@ fn run(script: &Script, steps: &[Step], queries: &[(Vec<Matcher>, TimeRange)]) {
                 samples.iter().for_each(|(labels, t, value)| oracle.append(labels, *t, value.clone()));
                 next += size;
             }
+            Step::Delete(query) => {
+                let (matchers, range) = &queries[query.index(queries.len())];
+                cold.delete(&store, matchers, *range).unwrap();
+                oracle.delete(matchers, *range);
+            }
             Step::Freeze => drop(store.freeze().unwrap()),
             Step::Seal => {
                 store.seal().unwrap();
@@ -85,7 +93,9 @@ fn run(script: &Script, steps: &[Step], queries: &[(Vec<Matcher>, TimeRange)]) {
     }
     let range = cold.blocks.values().flatten().map(|series| series.samples.time_range());
     let range = range.fold(store.stats().time_range, TimeRange::hull);
-    assert_eq!(range, oracle.time_range().unwrap_or(TimeRange::EMPTY));
+    let want = oracle.time_range().unwrap_or(TimeRange::EMPTY);
+    let deleted = steps.iter().any(|step| matches!(step, Step::Delete(_)));
+    assert!(range == want || deleted && (range.covers(want) || want.is_empty()), "{range:?} {want:?}");
 }
 
 proptest! {

@@ -49,6 +49,18 @@ impl Cold {
         store.remove_block(&id)
     }
 
+    /// Deletes from the store and from what it handed over.
+    pub(crate) fn delete(&mut self, store: &HotStore, matchers: &[Matcher], range: TimeRange) -> Result<()> {
+        let below = store.delete(matchers, range)?;
+        for (_, series) in self.blocks.iter_mut().filter(|(id, _)| id.sequence < below) {
+            for series in series.iter_mut().filter(|series| Matcher::all_match(matchers, &series.labels)) {
+                series.samples.remove(range);
+            }
+            series.retain(|series| !series.samples.is_empty());
+        }
+        Ok(())
+    }
+
     /// Everything in the cold tier and the store, the higher sequence winning.
     pub(crate) fn merged(&self, store: &HotStore, matchers: &[Matcher], range: TimeRange) -> Vec<Series> {
         let mut merged = BTreeMap::new();
@@ -106,6 +118,12 @@ pub(crate) fn numbered_batch(number: i64) -> Vec<(Labels, i64, SampleValue)> {
         (common.clone(), start_ms + 1_000, value(number)),
         (common, start_ms - 500, value(number)),
     ]
+}
+
+/// The time of a numbered batch and of no other.
+pub(crate) fn batch_range(number: i64) -> TimeRange {
+    let start_ms = 1_700_000_000_000 + number * 3_000_000;
+    TimeRange::new(start_ms - 500, start_ms + 1_000)
 }
 
 /// Which of the numbered batches are in `series`. Fails on a half batch and on a sample of no batch.

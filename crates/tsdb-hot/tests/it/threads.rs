@@ -155,10 +155,12 @@ fn readers_see_prefixes_while_writers_write_and_seals_run() {
             })
             .collect();
         scope.spawn(|| {
+            // Once more after the last write, so that there is a block however the threads were scheduled.
             while !done.load(Ordering::Relaxed) {
                 store.seal().unwrap();
                 thread::sleep(Duration::from_millis(3));
             }
+            store.seal().unwrap();
         });
         for _ in 0..2 {
             scope.spawn(|| {

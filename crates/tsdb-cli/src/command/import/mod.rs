@@ -178,8 +178,8 @@ impl<'a> Importer<'a> {
             Samples::None => {}
             Samples::One(sample) => {
                 let value = SampleValue::Float(sample.value);
-                if let Some(series) = self.series.get(sample.series) {
-                    let series = *series;
+                let remembered = self.series.get(sample.series).copied();
+                if let Some(series) = remembered.filter(|&series| self.batch().knows(series)) {
                     self.batch().append_ref(series, sample.timestamp_ms, value)?;
                 } else {
                     let labels = match lines.labels(&sample) {

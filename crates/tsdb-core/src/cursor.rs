@@ -1,28 +1,28 @@
 //! Reading and writing numbers: fixed little-endian, varints, and bit-packed columns.
 //!
-//! A [`Cursor`] knows where its bytes lie in the block, so that every error names the place. Nothing here
+//! A [`Cursor`] knows where its bytes lie in what is decoded, so that every error names the place. Nothing here
 //! trusts a number: lengths are checked against the bytes that are there before anything is taken.
 
 use crate::{Error, Result};
 
-/// A reader over a part of the block.
+/// A reader over a part of a block or another encoded thing.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     what: &'static str,
     bytes: &'a [u8],
     at: usize,
-    /// Offset of `bytes` in the block.
+    /// Offset of `bytes` in the whole.
     base: u64,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(what: &'static str, bytes: &'a [u8], base: u64) -> Self {
+    pub(crate) fn new(what: &'static str, bytes: &'a [u8], base: u64) -> Self {
         Self { what, bytes, at: 0, base }
     }
 
     /// A cursor over the same bytes, at `at` of them.
     #[inline]
-    pub(super) fn at(&self, at: usize) -> Result<Self> {
+    pub(crate) fn at(&self, at: usize) -> Result<Self> {
         if at > self.bytes.len() {
             return Err(self.corrupt(format!("a place {at} past its {} bytes", self.bytes.len())));
         }
@@ -31,29 +31,29 @@ impl<'a> Cursor<'a> {
 
     /// A cursor over only the next `len` bytes, which this one skips.
     #[inline]
-    pub(super) fn sub(&mut self, len: u64) -> Result<Self> {
+    pub(crate) fn sub(&mut self, len: u64) -> Result<Self> {
         let base = self.base + self.at as u64;
         Ok(Self { what: self.what, bytes: self.take(len)?, at: 0, base })
     }
 
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
     #[inline]
-    pub(super) fn remaining(&self) -> usize {
+    pub(crate) fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
 
     /// An error at the cursor's place.
     #[cold]
-    pub(super) fn corrupt(&self, detail: impl Into<String>) -> Error {
+    pub(crate) fn corrupt(&self, detail: impl Into<String>) -> Error {
         Error::Corrupt { what: self.what, offset: self.base + self.at as u64, detail: detail.into() }
     }
 
     /// The next `len` bytes.
     #[inline]
-    pub(super) fn take(&mut self, len: u64) -> Result<&'a [u8]> {
+    pub(crate) fn take(&mut self, len: u64) -> Result<&'a [u8]> {
         let remaining = self.remaining();
         if len > remaining as u64 {
             return Err(self.corrupt(format!("{len} bytes wanted, {remaining} are there")));
@@ -64,21 +64,21 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    pub(super) fn u8(&mut self) -> Result<u8> {
+    pub(crate) fn u8(&mut self) -> Result<u8> {
         Ok(self.take(1)?[0])
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32> {
+    pub(crate) fn u32(&mut self) -> Result<u32> {
         Ok(u32::from_le_bytes(self.take(4)?.try_into().expect("invariant: 4 bytes")))
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64> {
+    pub(crate) fn u64(&mut self) -> Result<u64> {
         Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("invariant: 8 bytes")))
     }
 
     /// A LEB128 varint.
     #[inline]
-    pub(super) fn varint(&mut self) -> Result<u64> {
+    pub(crate) fn varint(&mut self) -> Result<u64> {
         match self.bytes.get(self.at) {
             Some(&byte) if byte < 0x80 => {
                 self.at += 1;
@@ -105,14 +105,14 @@ impl<'a> Cursor<'a> {
 
     /// A varint that must fit in 32 bits.
     #[inline]
-    pub(super) fn varint_u32(&mut self) -> Result<u32> {
+    pub(crate) fn varint_u32(&mut self) -> Result<u32> {
         let value = self.varint()?;
         u32::try_from(value).map_err(|_| self.corrupt(format!("{value} where 32 bits are allowed")))
     }
 
     /// A bit-packed column of `len` numbers.
     #[inline]
-    pub(super) fn column(&mut self, len: u64) -> Result<Column<'a>> {
+    pub(crate) fn column(&mut self, len: u64) -> Result<Column<'a>> {
         let min = self.varint()?;
         let width = self.u8()?;
         if width > 64 {
@@ -125,7 +125,7 @@ impl<'a> Cursor<'a> {
 
 /// Numbers as offsets from their minimum, each in the same number of bits (none, when all are equal).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Column<'a> {
+pub(crate) struct Column<'a> {
     min: u64,
     width: u32,
     packed: &'a [u8],
@@ -134,7 +134,7 @@ pub(super) struct Column<'a> {
 impl Column<'_> {
     /// The number at `index`, which is below the column's length.
     #[inline]
-    pub(super) fn get(&self, index: usize) -> u64 {
+    pub(crate) fn get(&self, index: usize) -> u64 {
         if self.width == 0 {
             return self.min;
         }
@@ -162,7 +162,7 @@ impl Column<'_> {
 
     /// The sum of the first `count` numbers.
     #[inline]
-    pub(super) fn sum(&self, count: usize) -> u64 {
+    pub(crate) fn sum(&self, count: usize) -> u64 {
         if self.width == 0 {
             return self.min.wrapping_mul(count as u64);
         }
@@ -172,7 +172,7 @@ impl Column<'_> {
 
 /// Appends a LEB128 varint.
 #[inline]
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -181,17 +181,17 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Signed to unsigned so that small magnitudes stay small.
-pub(super) const fn zigzag(value: i64) -> u64 {
+pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// The inverse of [`zigzag`].
-pub(super) const fn unzigzag(value: u64) -> i64 {
+pub(crate) const fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 /// Appends a column: minimum, width, packed offsets from the minimum.
-pub(super) fn put_column(out: &mut Vec<u8>, numbers: &[u64]) {
+pub(crate) fn put_column(out: &mut Vec<u8>, numbers: &[u64]) {
     let (min, max) = numbers.iter().fold((u64::MAX, 0), |(min, max), &n| (n.min(min), n.max(max)));
     let min = if numbers.is_empty() { 0 } else { min };
     let width = 64 - max.saturating_sub(min).leading_zeros();
