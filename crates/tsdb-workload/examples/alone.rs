@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use tsdb_workload::tsdb_core::Labels;
 use tsdb_workload::{Mixed, high_cardinality, wide_labels};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,8 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}: {:?}", request.labels, request.samples.values);
     assert_eq!(request.labels.get("request_id").map(str::len), Some(32));
 
-    let widest =
-        wide_labels(1000, 1).into_iter().max_by_key(tsdb_core::Labels::len).ok_or("no label sets")?;
+    let widest = wide_labels(1000, 1).into_iter().max_by_key(Labels::len).ok_or("no label sets")?;
     println!("the widest of 1000 label sets has {} labels", widest.len());
     assert!((9..=14).contains(&widest.len()));
     Ok(())

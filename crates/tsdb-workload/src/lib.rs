@@ -13,4 +13,6 @@ mod wide;
 pub use cardinality::{HighCardinality, high_cardinality};
 pub use kind::Kind;
 pub use mixed::{Mixed, SERIES_PER_TARGET, STEP_MS, Target, Workload};
+/// The data model that the signatures speak of.
+pub use tsdb_core;
 pub use wide::wide_labels;
