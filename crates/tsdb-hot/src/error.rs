@@ -61,7 +61,7 @@ pub enum Error {
     /// Bytes of the write-ahead log that were durable once are damaged or gone.
     #[error(
         "the write-ahead log is damaged: {} at byte {offset}: {detail}. Nothing was changed. Restore the file from \
-         a copy; or move the segments of its generation out of the directory, which gives up their samples",
+         a copy; or give up the batches that cannot be read, and only those, with `tsdb verify --repair` (`repair_wal`)",
         path.display()
     )]
     WalDamaged {

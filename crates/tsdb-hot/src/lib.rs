@@ -26,8 +26,9 @@ pub use options::{
 pub use registry::LABELS_BYTES_MAX;
 pub use snapshot::{HotSnapshot, HotSource, SelectIter};
 pub use stats::{BlockStats, HeadStats, HotStats, Recovery, WalStats};
-pub use store::HotStore;
+pub use store::{HotStore, repair_wal};
 /// The data model that the signatures speak of.
 pub use tsdb_core;
 /// The file system that the store is given.
 pub use tsdb_vfs;
+pub use wal::RepairedSegment;

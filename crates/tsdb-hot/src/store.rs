@@ -32,7 +32,7 @@ use crate::seal::write_blocks;
 use crate::snapshot::HotSnapshot;
 use crate::stats::{BlockStats, HeadStats, HotStats, Recovery, WalStats};
 use crate::tombstones::Tombstones;
-use crate::wal::{GroupWriter, IntervalSync, Replay, Wal, WalStart, replay};
+use crate::wal::{self, GroupWriter, IntervalSync, RepairedSegment, Replay, Wal, WalStart, replay};
 use crate::{HotOptions, Result, WalSync};
 
 /// Directory of the write-ahead log in the data directory.
@@ -41,6 +41,17 @@ const WAL_DIR: &str = "wal";
 const IDLE_MIN: u64 = 1024;
 /// Directory of sealed blocks in the data directory.
 const BLOCKS_DIR: &str = "blocks";
+
+/// Makes the write-ahead log of data directory `dir` readable again after [`Error::WalDamaged`](crate::Error::WalDamaged):
+/// gives up the batches that cannot be read, and says which bytes of which segment those were. The damaged segments are
+/// kept in `wal/damaged/`. Changes nothing, and gives nothing, if the log is whole. The store must not be open.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io), [`Error::UnsupportedVersion`](crate::Error::UnsupportedVersion). What was repaired
+/// stays so; call it again.
+pub fn repair_wal(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<RepairedSegment>> {
+    wal::repair(vfs, &dir.join(WAL_DIR))
+}
 
 /// The hot tier of one data directory. Share it between threads; see the crate's documentation for an example.
 ///

@@ -57,6 +57,8 @@ pub(crate) enum RecordType {
     Synced = 4,
     /// A time range and a selector: the samples so far that are deleted.
     Delete = 5,
+    /// What a repair gave up.
+    Void = 6,
 }
 
 /// Which segment a file is: sorted as they were written.
@@ -283,6 +285,15 @@ fn put_histogram(out: &mut Vec<u8>, timestamp_ms: i64, value: &SampleValue) {
     out.extend_from_slice(chunk.data());
 }
 
+/// Makes a record of `bytes`, at least its header and at most the longest, that readers skip: the payload stays.
+pub(crate) fn void_record(bytes: &mut [u8]) {
+    let (head, payload) = bytes.split_at_mut(RECORD_HEADER_BYTES);
+    let (length, kind) = (payload.len() as u32, RecordType::Void as u8 | LAST_OF_GROUP);
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[4] = kind;
+    head[5..].copy_from_slice(&checksum(length, kind, payload).to_le_bytes());
+}
+
 fn checksum(length: u32, kind: u8, payload: &[u8]) -> u32 {
     let head = crc32c::crc32c_append(crc32c::crc32c(&length.to_le_bytes()), &[kind]);
     crc32c::crc32c_append(head, payload)
@@ -308,17 +319,18 @@ impl<'a> Record<'a> {
         }
         let start = offset + RECORD_HEADER_BYTES;
         let payload = segment.get(start..start + length as usize).ok_or("the record is not complete")?;
-        if checksum(length, head[4], payload) != crc {
-            return Err("the record's checksum is wrong");
-        }
         let kind = match head[4] & !LAST_OF_GROUP {
             1 => RecordType::Series,
             2 => RecordType::Floats,
             3 => RecordType::Histograms,
             4 => RecordType::Synced,
             5 => RecordType::Delete,
+            6 => RecordType::Void,
             _ => return Err("the record's type is not known"),
         };
+        if checksum(length, head[4], payload) != crc {
+            return Err("the record's checksum is wrong");
+        }
         let record = Self { kind, last_of_group: head[4] & LAST_OF_GROUP != 0, payload };
         Ok((record, start + payload.len()))
     }

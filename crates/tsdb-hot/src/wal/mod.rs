@@ -6,7 +6,8 @@
 //! ```
 //!
 //! - [`format`](self::format) is the bytes, [`writer`](self::writer) the group commit, [`replay`](self::replay) the way back,
-//!   [`interval`](self::interval) the thread behind `WalSync::Interval`.
+//!   [`repair`](self::repair) what can be done when that fails, [`interval`](self::interval) the thread behind
+//!   `WalSync::Interval`.
 //! - A batch is one group of records: after a crash all of it is there or none. So is a delete.
 //! - A generation's segments are self-contained (the first use of a series in it logs the labels), so they are dropped as a
 //!   whole once the generation is sealed, and no checkpoint is needed.
@@ -15,12 +16,15 @@
 
 mod format;
 mod interval;
+mod repair;
 mod replay;
 mod varint;
 mod writer;
 
 pub(crate) use format::{GroupWriter, SegmentEnd, SegmentId};
 pub(crate) use interval::IntervalSync;
+pub use repair::RepairedSegment;
+pub(crate) use repair::repair;
 pub(crate) use replay::{Replay, replay};
 pub(crate) use writer::{Bound, Wal, WalStart};
 

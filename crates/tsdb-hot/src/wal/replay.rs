@@ -37,8 +37,8 @@ pub(crate) struct Replay {
 
 /// Reads the log in `dir` into memory and puts its end in order.
 pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Result<Replay> {
-    let mut replay = Replay::default();
-    let mut ids = list(vfs, dir, &mut replay)?;
+    let Listing { segments: mut ids, sequence_max } = list(vfs, dir)?;
+    let mut replay = Replay { sequence_max, ..Replay::default() };
     let mut unborn = None;
     if let Some(&newest) = ids.last()
         && is_unborn(vfs, dir, newest)?
@@ -64,8 +64,15 @@ pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Res
     Ok(replay)
 }
 
-/// The segments of the generations that are not sealed; what is left of sealed ones is removed.
-fn list(vfs: &dyn Vfs, dir: &Path, replay: &mut Replay) -> io::Result<Vec<SegmentId>> {
+/// The files of the log.
+pub(super) struct Listing {
+    /// The segments of the generations that are not sealed, as they were written.
+    pub(super) segments: Vec<SegmentId>,
+    sequence_max: Option<u64>,
+}
+
+/// Lists the segments; what is left of sealed generations is removed.
+pub(super) fn list(vfs: &dyn Vfs, dir: &Path) -> io::Result<Listing> {
     let (mut segments, mut sealed) = (BTreeSet::new(), BTreeSet::new());
     for entry in vfs.list(dir)?.iter().filter(|entry| !entry.is_dir) {
         match SegmentId::parse(&entry.name) {
@@ -77,18 +84,18 @@ fn list(vfs: &dyn Vfs, dir: &Path, replay: &mut Replay) -> io::Result<Vec<Segmen
             ),
         }
     }
-    replay.sequence_max = segments.iter().chain(&sealed).map(|id| id.generation).max();
+    let sequence_max = segments.iter().chain(&sealed).map(|id| id.generation).max();
     for marker in sealed {
         let others: Vec<SegmentId> =
             segments.iter().filter(|id| id.generation == marker.generation).copied().collect();
         finish_drop(vfs, dir, marker, &others)?;
         segments.retain(|id| id.generation != marker.generation);
     }
-    Ok(segments.into_iter().collect())
+    Ok(Listing { segments: segments.into_iter().collect(), sequence_max })
 }
 
 /// Whether a segment was never finished being created: no record follows its header, and that is not whole.
-fn is_unborn(vfs: &dyn Vfs, dir: &Path, id: SegmentId) -> io::Result<bool> {
+pub(super) fn is_unborn(vfs: &dyn Vfs, dir: &Path, id: SegmentId) -> io::Result<bool> {
     let path = dir.join(id.file_name());
     if vfs.file_len(&path)? > HEADER_BYTES as u64 {
         return Ok(false);
@@ -168,7 +175,7 @@ impl Reader<'_> {
                 );
                 return Err(self.damaged(id, 0, detail));
             }
-            None if id.number == 0 && self.replay.newest.is_none() => {}
+            None if self.replay.newest.is_none() => {}
             None => {
                 return Err(self.damaged(id, 0, "it follows no segment, and it is not the first one here"));
             }
@@ -229,7 +236,7 @@ impl Reader<'_> {
                     &self.replay.generations.last().expect("invariant: a generation was just made").0;
                 self.replay.samples -= generation.replay_delete(&matchers, range);
             }
-            RecordType::Synced => {}
+            RecordType::Synced | RecordType::Void => {}
         }
         Ok(())
     }

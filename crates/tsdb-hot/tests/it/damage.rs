@@ -8,12 +8,12 @@ use tsdb_testkit::SimDisk;
 
 use crate::support::{DIR, all, append, numbered_batch, open, small_segments, whole_batches};
 
-const BATCHES: i64 = 9;
+pub(crate) const BATCHES: i64 = 9;
 /// The bytes of the record, behind each write, that says how much is durable.
 const MARK: usize = 9 + 8;
 
 /// A log of several segments over two generations, and its files.
-fn fixture(close: bool) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn fixture(close: bool) -> Vec<(PathBuf, Vec<u8>)> {
     let disk = SimDisk::new();
     let (store, _) = open(&disk, small_segments()).unwrap();
     for number in 0..BATCHES {
@@ -33,7 +33,8 @@ fn fixture(close: bool) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|path| (path.clone(), vfs.read(&path).unwrap())).collect()
 }
 
-fn open_with(files: &[(PathBuf, Vec<u8>)]) -> (SimDisk, Result<(HotStore, Recovery), Error>) {
+/// A disk with a log of these files.
+pub(crate) fn disk_with(files: &[(PathBuf, Vec<u8>)]) -> SimDisk {
     let disk = SimDisk::new();
     let vfs = disk.vfs();
     vfs.create_dir_all(&Path::new(DIR).join("wal")).unwrap();
@@ -43,6 +44,11 @@ fn open_with(files: &[(PathBuf, Vec<u8>)]) -> (SimDisk, Result<(HotStore, Recove
         file.sync().unwrap();
     }
     vfs.sync_dir(&Path::new(DIR).join("wal")).unwrap();
+    disk
+}
+
+fn open_with(files: &[(PathBuf, Vec<u8>)]) -> (SimDisk, Result<(HotStore, Recovery), Error>) {
+    let disk = disk_with(files);
     let opened = open(&disk, small_segments());
     (disk, opened)
 }
