@@ -88,9 +88,11 @@ impl Walker<'_> {
         }
         let mut changes = Changes::default();
         let mut end = self.groups(&bytes, newest, &mut changes);
-        let guessed = found != Some(header) && found.is_none_or(|found| !found.fresh_numbers);
-        if guessed && !begins && changes.unreadable.is_empty() && !changes.without_labels.is_empty() {
-            // All of it can be read, and it names series by the numbers of the segments before: it does not begin anew.
+        let follows = self.newest.is_some_and(|before| before.id.number + 1 == id.number);
+        let readable = changes.unreadable.is_empty() && !changes.without_labels.is_empty();
+        if found.is_none() && !begins && follows && readable {
+            // All but the header can be read, and names series by the numbers of the segments before, of which none is
+            // missing: it does not begin anew.
             header.fresh_numbers = false;
             self.numbers = before;
             changes = Changes::default();
