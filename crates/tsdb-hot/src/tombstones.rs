@@ -52,6 +52,10 @@ impl Tombstones {
 pub(crate) struct Deletes(Vec<Arc<Tombstone>>);
 
 impl Deletes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Removes what is deleted from the samples of a series.
     pub(crate) fn apply(&self, labels: &Labels, samples: &mut SampleBuffer) {
         self.0.iter().for_each(|tombstone| tombstone.apply(labels, samples));

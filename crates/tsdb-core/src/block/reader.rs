@@ -183,6 +183,37 @@ impl Block {
         Ok(values)
     }
 
+    /// Whether any of `series` has the label `name`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the names are damaged.
+    pub fn any_has(&self, series: &Postings, name: &str) -> Result<bool> {
+        let mut having = self.postings_having(name)?;
+        having.intersect(series);
+        Ok(!having.is_empty())
+    }
+
+    /// The values that label `name` has in `series`, sorted by bytes. Looks at that label of each of them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the block has no such series, [`Error::Corrupt`] when it is damaged.
+    pub fn label_values_of(&self, series: &Postings, name: &str) -> Result<Vec<String>> {
+        let Some((ordinal, name)) = self.name_ordinal(name)? else { return Ok(Vec::new()) };
+        let mut seen = Vec::new();
+        for candidate in series {
+            let (page, row) = self.series_page(candidate)?;
+            seen.extend(page.label(row, ordinal)?);
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        let mut value = String::new();
+        let read = seen.into_iter().map(|ordinal| {
+            self.value(name, ordinal, &mut value)?;
+            Ok(value.clone())
+        });
+        read.collect()
+    }
+
     /// All label names, read and checked once.
     pub(super) fn names(&self) -> Result<&[Name]> {
         if let Some(names) = self.names.get() {

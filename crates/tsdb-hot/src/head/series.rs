@@ -52,6 +52,12 @@ pub(crate) struct SeriesCopy {
 }
 
 impl SeriesCopy {
+    /// Where samples lie: each range begins and ends with one.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = TimeRange> + '_ {
+        let late = self.late.iter().map(|&(timestamp_ms, _)| TimeRange::new(timestamp_ms, timestamp_ms));
+        self.chunks.iter().map(Chunk::time_range).chain(late)
+    }
+
     /// The samples in `range`, late ones merged in.
     pub(crate) fn decode(self, range: TimeRange) -> Result<SampleBuffer> {
         let mut samples = SampleBuffer::default();

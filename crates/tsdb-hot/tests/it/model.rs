@@ -1,9 +1,11 @@
 //! Random scripts against the oracle: whatever lies where, the answer is that of one map.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tsdb_core::{Matcher, TimeRange};
-use tsdb_hot::{HotOptions, WalSync};
+use tsdb_core::{Labels, Matcher, TimeRange};
+use tsdb_hot::{HotOptions, HotStore, WalSync};
 use tsdb_testkit::strategies::{Script, matchers_for, script, time_range};
 use tsdb_testkit::{Oracle, SimDisk, assert_series_eq};
 
@@ -89,6 +91,7 @@ fn run(script: &Script, steps: &[Step], queries: &[(Vec<Matcher>, TimeRange)]) {
         assert_series_eq(&cold.merged(&store, &[], TimeRange::ALL), &oracle.all());
         for (matchers, range) in queries {
             assert_series_eq(&cold.merged(&store, matchers, *range), &oracle.select(matchers, *range));
+            check_lookups(&cold, &store, &oracle, matchers, *range);
         }
     }
     let range = cold.blocks.values().flatten().map(|series| series.samples.time_range());
@@ -96,6 +99,33 @@ fn run(script: &Script, steps: &[Step], queries: &[(Vec<Matcher>, TimeRange)]) {
     let want = oracle.time_range().unwrap_or(TimeRange::EMPTY);
     let deleted = steps.iter().any(|step| matches!(step, Step::Delete(_)));
     assert!(range == want || deleted && (range.covers(want) || want.is_empty()), "{range:?} {want:?}");
+}
+
+/// Series, label names and label values of the store, with those that it handed over.
+fn check_lookups(cold: &Cold, store: &HotStore, oracle: &Oracle, matchers: &[Matcher], range: TimeRange) {
+    let sources = store.snapshot().sources();
+    let mut series: BTreeSet<Labels> = cold.selected(matchers, range).map(|series| series.labels).collect();
+    let in_cold: Vec<Labels> = series.iter().cloned().collect();
+    for source in &sources {
+        let found = source.series(matchers, range).unwrap();
+        assert!(found.is_sorted_by(|a, b| a < b), "a source is label-sorted");
+        series.extend(found);
+    }
+    let want = oracle.select(matchers, range).into_iter().map(|series| series.labels);
+    assert_eq!(series.into_iter().collect::<Vec<_>>(), want.collect::<Vec<_>>());
+    let mut names: BTreeSet<String> =
+        in_cold.iter().flat_map(Labels::iter).map(|(name, _)| name.to_owned()).collect();
+    sources.iter().for_each(|source| names.extend(source.label_names(matchers, range).unwrap()));
+    let names: Vec<String> = names.into_iter().collect();
+    assert_eq!(names, oracle.label_names(matchers, range));
+    for name in names.iter().take(3).map(String::as_str).chain(["no such label"]) {
+        let mut values: BTreeSet<String> =
+            in_cold.iter().filter_map(|labels| labels.get(name)).map(String::from).collect();
+        for source in &sources {
+            values.extend(source.label_values(name, matchers, range).unwrap());
+        }
+        assert_eq!(values.into_iter().collect::<Vec<_>>(), oracle.label_values(name, matchers, range));
+    }
 }
 
 proptest! {

@@ -61,6 +61,18 @@ impl Cold {
         Ok(())
     }
 
+    /// What was handed over of the series that `matchers` select, in `range`.
+    pub(crate) fn selected(&self, matchers: &[Matcher], range: TimeRange) -> impl Iterator<Item = Series> {
+        let series = self.blocks.values().flatten().cloned();
+        let matching =
+            series.filter(|series| matchers.iter().all(|matcher| matcher.matches_labels(&series.labels)));
+        let clipped = matching.map(move |mut series| {
+            series.samples.clip(range);
+            series
+        });
+        clipped.filter(|series| !series.samples.is_empty())
+    }
+
     /// Everything in the cold tier and the store, the higher sequence winning.
     pub(crate) fn merged(&self, store: &HotStore, matchers: &[Matcher], range: TimeRange) -> Vec<Series> {
         let mut merged = BTreeMap::new();

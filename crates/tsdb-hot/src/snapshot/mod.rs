@@ -6,6 +6,8 @@
 //!
 //! Selects hold no lock while they decode: a series' chunks are taken as handles, one series at a time.
 
+mod lookup;
+
 use std::ops::Range;
 use std::sync::Arc;
 
