@@ -4,6 +4,8 @@
 
 /// Power loss and I/O errors at every operation of append, seal, convert, hand-over and restart.
 mod crash;
+/// `kill -9` of a real process, in a loop, with acknowledged writes checked.
+mod kill;
 /// The whole engine against the oracle: random scripts of appends, seals, flushes and restarts.
 mod model;
 /// What an operator meets: a store in use, missing, newer, damaged.

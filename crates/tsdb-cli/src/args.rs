@@ -32,10 +32,18 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Print the samples of the series that a selector matches.
     Query(QueryArgs),
+    /// List the series that a selector matches.
+    Series(SeriesArgs),
+    /// List the label names that occur.
+    LabelNames(LabelNamesArgs),
+    /// List the values that a label has.
+    LabelValues(LabelValuesArgs),
     /// Seal the head and convert every block to Parquet, now.
     Flush,
     /// Count what is stored, tier by tier.
     Status,
+    /// Read everything that is stored and report damage.
+    Verify(VerifyArgs),
     /// Show the whole life of data on a million generated samples.
     Demo(DemoArgs),
 }
@@ -81,15 +89,58 @@ pub(crate) enum ImportFormat {
 pub(crate) struct QueryArgs {
     /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
     pub(crate) selector: String,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
+    /// How to print. `--json` is short for jsonl.
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub(crate) format: QueryFormat,
+}
+
+/// A closed range of time.
+#[derive(Debug, Args)]
+pub(crate) struct TimeArgs {
     /// First time: RFC 3339, Unix seconds, or relative to now such as -2h. All history by default.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) start: Option<String>,
     /// Last time, itself included. By default no end.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) end: Option<String>,
-    /// How to print. `--json` is short for jsonl.
-    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
-    pub(crate) format: QueryFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SeriesArgs {
+    /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
+    pub(crate) selector: String,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelNamesArgs {
+    /// Only of the series that this selects.
+    #[arg(default_value = "{}")]
+    pub(crate) selector: String,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelValuesArgs {
+    /// The label; `__name__` lists the metrics.
+    pub(crate) name: String,
+    /// Only of the series that this selects.
+    #[arg(default_value = "{}")]
+    pub(crate) selector: String,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// First make a damaged write-ahead log readable, by giving up the batches that cannot be read; the damaged
+    /// files are kept in wal/damaged/.
+    #[arg(long)]
+    pub(crate) repair: bool,
 }
 
 const QUERY_EXAMPLES: &str = "\
@@ -132,6 +183,6 @@ mod tests {
     #[test]
     fn relative_times_are_values_not_flags() {
         let cli = Cli::try_parse_from(["tsdb", "query", "up", "--start", "-2h"]).unwrap();
-        assert!(matches!(cli.command, Command::Query(q) if q.start.as_deref() == Some("-2h")));
+        assert!(matches!(cli.command, Command::Query(q) if q.times.start.as_deref() == Some("-2h")));
     }
 }

@@ -30,6 +30,10 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Import(args) => command::import::run(&store, &args),
         Command::Query(args) => command::query::run(&store, &args),
+        Command::Series(args) => command::lookup::series(&store, &args),
+        Command::LabelNames(args) => command::lookup::label_names(&store, &args),
+        Command::LabelValues(args) => command::lookup::label_values(&store, &args),
+        Command::Verify(args) => command::verify::run(&store, &args),
         Command::Flush => command::flush::run(&store),
         Command::Status => command::status::run(&store),
         Command::Demo(args) => command::demo::run(&store, &args),

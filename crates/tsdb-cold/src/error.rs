@@ -64,7 +64,7 @@ pub enum Error {
         /// What breaks it.
         detail: String,
     },
-    /// A cold file that was just written does not read back as written. It was removed and not committed.
+    /// A cold file does not hold what was written. After a conversion: it was removed and not committed.
     #[error("cold file {path} failed its verification: {detail}")]
     Verification {
         /// The object's path in the cold store.

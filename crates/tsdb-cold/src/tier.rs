@@ -173,6 +173,27 @@ impl ColdTier {
         Ok(swept)
     }
 
+    /// Reads all of a live file, and compares what is there with what the catalog says.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Verification`].
+    pub async fn verify(&self, file: &ColdFile) -> Result<()> {
+        let mut source = self.source::<Error>(&Arc::new(file.clone()), &Arc::from([]), TimeRange::ALL);
+        let (mut series, mut samples) = (0, 0);
+        while let Some(read) = source.series.try_next().await? {
+            series += 1;
+            samples += read.samples.len() as u64;
+        }
+        if (series, samples) == (file.series, file.samples) {
+            return Ok(());
+        }
+        let detail = format!(
+            "it holds {samples} samples of {series} series; the catalog says {} of {}",
+            file.samples, file.series
+        );
+        Err(Error::Verification { path: file.path.path().to_string(), detail })
+    }
+
     /// The live files that overlap `range`, each as a source of the series that match.
     pub fn sources<E>(&self, matchers: &Arc<[Matcher]>, range: TimeRange) -> Vec<SeriesSource<'static, E>>
     where

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use futures::StreamExt;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tsdb_core::{Matcher, Series, TimeRange};
+use tsdb_core::{Labels, Matcher, Series, TimeRange};
 use tsdb_hot::Recovery;
 
 use crate::error::{Error, Result};
-use crate::{Appender, EngineBuilder, EngineStats, Flushed, SeriesStream};
+use crate::{Appender, EngineBuilder, EngineStats, Flushed, SeriesStream, Verified};
 
 /// A hybrid time-series store, open for reading and writing, without `async`.
 #[derive(Debug)]
@@ -87,6 +87,42 @@ impl Engine {
     pub fn count_series(&self) -> Result<u64> {
         refuse_inside_runtime()?;
         self.runtime.block_on(self.engine.count_series())
+    }
+
+    /// As [`crate::Engine::series`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.series(matchers, range))
+    }
+
+    /// As [`crate::Engine::label_names`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.label_names(matchers, range))
+    }
+
+    /// As [`crate::Engine::label_values`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.label_values(name, matchers, range))
+    }
+
+    /// As [`crate::Engine::verify`].
+    ///
+    /// # Errors
+    /// [`Error::InsideRuntime`].
+    pub fn verify(&self) -> Result<Verified> {
+        refuse_inside_runtime()?;
+        Ok(self.runtime.block_on(self.engine.verify()))
     }
 
     /// Counts over all tiers.

@@ -182,6 +182,10 @@ impl Engine {
         &self.hot
     }
 
+    pub(crate) fn cold(&self) -> &ColdTier {
+        &self.cold
+    }
+
     /// Seals when the head is over its limits and nobody else is at it. The append that came here is durable
     /// already, so a failure is not its own: it is logged, and the next one tries again.
     pub(crate) fn seal_if_needed(&self) {
@@ -201,7 +205,7 @@ impl fmt::Debug for Engine {
     }
 }
 
-fn take_lock(vfs: &dyn Vfs, dir: &std::path::Path, create: bool) -> Result<Box<dyn VfsLock>> {
+pub(crate) fn take_lock(vfs: &dyn Vfs, dir: &std::path::Path, create: bool) -> Result<Box<dyn VfsLock>> {
     let failed = |source| Error::Directory { dir: dir.to_owned(), source };
     let lock_path = dir.join(LOCK_FILE);
     if !create {

@@ -5,9 +5,11 @@ mod appender;
 mod builder;
 mod engine;
 mod error;
+mod lookup;
 mod options;
 mod select;
 mod stats;
+mod verify;
 
 pub mod blocking;
 
@@ -18,9 +20,10 @@ pub use error::{Error, Result};
 pub use options::EngineOptions;
 pub use select::SeriesStream;
 pub use stats::EngineStats;
+pub use verify::Verified;
 
 pub use tsdb_cold::{ColdOptions, ColdStats};
-pub use tsdb_hot::{Committed, HotOptions, SeriesRef, WalSync};
+pub use tsdb_hot::{Committed, HotOptions, RepairedSegment, SeriesRef, WalSync};
 
 // The crates whose types this one's signatures show, so that a consumer gets them in the right versions.
 pub use {object_store, tsdb_core, tsdb_vfs};

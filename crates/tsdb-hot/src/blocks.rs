@@ -48,6 +48,14 @@ impl SealedBlock {
         &self.path
     }
 
+    /// Checks everything: see [`Block::verify`].
+    ///
+    /// # Errors
+    /// [`Error::BlockDamaged`] at the first damage.
+    pub fn verify(&self) -> Result<()> {
+        self.block.verify().map_err(|source| Error::block(&self.path, source))
+    }
+
     /// Length of its file in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -3,14 +3,20 @@
 pub(crate) mod demo;
 pub(crate) mod flush;
 pub(crate) mod import;
+pub(crate) mod lookup;
 pub(crate) mod query;
 pub(crate) mod status;
+pub(crate) mod verify;
 
 use std::path::PathBuf;
 
+use tsdb_core::{Matcher, TimeRange, parse_selector};
+use tsdb_engine::EngineBuilder;
 use tsdb_engine::blocking::Engine;
 
-use crate::error::Result;
+use crate::args::TimeArgs;
+use crate::error::{Failure, Result};
+use crate::{clock, time};
 
 /// The data directory when none is named.
 const DEFAULT_DATA_DIR: &str = "tsdb-data";
@@ -29,6 +35,30 @@ impl Store {
 
     /// Opens the store; one that is not there is made only where `create` says so.
     fn open(&self, create: bool) -> Result<Engine> {
-        Ok(Engine::open_with(tsdb_engine::Engine::builder(self.dir()).create(create))?)
+        Ok(Engine::open_with(self.builder().create(create))?)
     }
+
+    fn builder(&self) -> EngineBuilder {
+        tsdb_engine::Engine::builder(self.dir())
+    }
+}
+
+/// The matchers of a selector argument.
+fn matchers(selector: &str) -> Result<Vec<Matcher>> {
+    parse_selector(selector).map_err(|e| Failure::Usage(e.to_string()))
+}
+
+/// The time range of `--start` and `--end`.
+fn range(times: &TimeArgs) -> Result<TimeRange> {
+    let now_ms = clock::now_ms();
+    let bound = |text: &Option<String>, open: i64| match text {
+        Some(text) => time::parse(text, now_ms).map_err(Failure::Usage),
+        None => Ok(open),
+    };
+    let range = TimeRange::new(bound(&times.start, i64::MIN)?, bound(&times.end, i64::MAX)?);
+    if range.is_empty() {
+        let (start, end) = (time::format(range.start_ms), time::format(range.end_ms));
+        return Err(Failure::Usage(format!("--start ({start}) lies after --end ({end})")));
+    }
+    Ok(range)
 }

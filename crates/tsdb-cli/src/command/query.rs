@@ -2,17 +2,16 @@
 
 use std::io::{self, BufWriter, Write};
 
-use tsdb_core::{SampleBuffer, TimeRange, parse_selector};
+use tsdb_core::SampleBuffer;
 
-use super::Store;
+use super::{Store, matchers, range};
 use crate::args::{QueryArgs, QueryFormat};
-use crate::error::{Failure, Result};
+use crate::error::Result;
+use crate::jsonl;
 use crate::output::{csv, table};
-use crate::{clock, jsonl, time};
 
 pub(crate) fn run(store: &Store, args: &QueryArgs) -> Result<()> {
-    let matchers = parse_selector(&args.selector).map_err(|e| Failure::Usage(e.to_string()))?;
-    let range = range(args.start.as_deref(), args.end.as_deref())?;
+    let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);
     let format = if store.json { QueryFormat::Jsonl } else { args.format };
 
     let engine = store.open(false)?;
@@ -37,18 +36,4 @@ pub(crate) fn run(store: &Store, args: &QueryArgs) -> Result<()> {
         out.flush()?;
     }
     Ok(())
-}
-
-fn range(start: Option<&str>, end: Option<&str>) -> Result<TimeRange> {
-    let now_ms = clock::now_ms();
-    let bound = |text: Option<&str>, open: i64| match text {
-        Some(text) => time::parse(text, now_ms).map_err(Failure::Usage),
-        None => Ok(open),
-    };
-    let range = TimeRange::new(bound(start, i64::MIN)?, bound(end, i64::MAX)?);
-    if range.is_empty() {
-        let (start, end) = (time::format(range.start_ms), time::format(range.end_ms));
-        return Err(Failure::Usage(format!("--start ({start}) lies after --end ({end})")));
-    }
-    Ok(range)
 }

@@ -141,3 +141,87 @@ fn the_demo_runs_again_in_its_own_directory() {
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(tsdb.home().join("mine").exists());
 }
+
+#[test]
+fn series_label_names_and_label_values_are_the_same_in_every_tier() {
+    let tsdb = Tsdb::new();
+    tsdb.file("metrics.txt", TEXT);
+    tsdb.ok(&["import", "metrics.txt"]);
+    let check = |tier: &str| {
+        assert_eq!(
+            tsdb.ok(&["series", r#"http_requests_total{code=~"2.*"}"#]),
+            "http_requests_total{code=\"200\", job=\"api\"}\n",
+            "{tier}"
+        );
+        let series = tsdb.json(&["series", "{}", "--json"]);
+        assert_eq!(series[2], json!({"__name__": "up", "job": "say \"hi\""}), "{tier}");
+        assert_eq!(tsdb.ok(&["label-names"]), "__name__\ncode\njob\n", "{tier}");
+        assert_eq!(tsdb.json(&["label-names", "up", "--json"]), json!(["__name__", "job"]), "{tier}");
+        assert_eq!(tsdb.ok(&["label-values", "__name__"]), "http_requests_total\nup\n", "{tier}");
+        assert_eq!(tsdb.json(&["label-values", "code", r#"{job="api"}"#, "--json"]), json!(["200", "500"]));
+        assert_eq!(tsdb.ok(&["label-values", "no_such_label"]), "", "{tier}");
+        // Between two samples of one series there is none; at the second one there is.
+        let between = ["--start", "1767225601", "--end", "1767225615"];
+        assert_eq!(tsdb.ok(&[&["series", "{}"], &between[..]].concat()), "", "{tier}");
+        let at = ["--start", "1767225615.25", "--end", "1767225615.25"];
+        assert_eq!(tsdb.ok(&[&["label-values", "code"], &at[..]].concat()), "200\n", "{tier}");
+    };
+    check("WAL");
+    tsdb.ok(&["flush"]);
+    check("Parquet");
+    tsdb.ok(&["import", "metrics.txt"]);
+    check("both");
+    let run = tsdb.run(&["series", "{job=}"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+}
+
+#[test]
+fn verify_finds_damage_and_repair_gives_up_only_what_cannot_be_read() {
+    let tsdb = Tsdb::new();
+    let lines = |name: &str, count: u32| -> String {
+        (0..count).map(|i| format!("{name}{{i=\"{}\"}} {i} {}\n", i % 10, 1_767_225_600 + i)).collect()
+    };
+    tsdb.file("a.txt", lines("a", 100));
+    tsdb.ok(&["import", "a.txt"]);
+    tsdb.ok(&["flush"]);
+    for name in ["b", "c", "d"] {
+        tsdb.file("x.txt", lines(name, 100));
+        tsdb.ok(&["import", "x.txt"]);
+    }
+    let whole = tsdb.ok(&["verify"]);
+    assert!(whole.contains("0 damaged") && whole.contains("1 cold file"), "{whole}");
+
+    // The log has a segment for each import: damage the middle one.
+    let wal = tsdb.home().join("tsdb-data/wal");
+    let mut segments: Vec<_> = std::fs::read_dir(&wal).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    assert_eq!(segments.len(), 3, "{segments:?}");
+    let mut bytes = std::fs::read(&segments[1]).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 0xff;
+    std::fs::write(&segments[1], &bytes).unwrap();
+    for command in [&["verify"][..], &["query", "{}"], &["import", "x.txt"]] {
+        let run = tsdb.run(command);
+        assert_eq!(run.code, 1);
+        let path = segments[1].file_name().unwrap().to_str().unwrap();
+        assert!(run.stderr.contains(path) && run.stderr.contains("verify --repair"), "{}", run.stderr);
+    }
+    let repaired = tsdb.ok(&["verify", "--repair"]);
+    assert!(repaired.contains("gave up") && repaired.contains("wal/damaged/"), "{repaired}");
+    assert_eq!(tsdb.ok(&["label-values", "__name__"]), "a\nb\nd\n", "the import in the middle was one batch");
+    assert!(tsdb.ok(&["verify", "--repair"]).contains("nothing to repair"));
+    let kept: Vec<_> = std::fs::read_dir(wal.join("damaged")).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+
+    // A cold file and a block: reported, by name, and nothing is changed.
+    let cold = tsdb.home().join("tsdb-data/cold/data");
+    let day = std::fs::read_dir(&cold).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::read_dir(&day).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.len() / 3;
+    bytes[at..at + 40].fill(0xff);
+    std::fs::write(&file, &bytes).unwrap();
+    let run = tsdb.run(&["verify"]);
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    assert!(run.stdout.contains(file.file_name().unwrap().to_str().unwrap()), "{}", run.stdout);
+}

@@ -1,0 +1,82 @@
+//! `tsdb verify`: is everything that is stored still what was written?
+
+use std::io::{self, Write};
+
+use serde_json::json;
+use tsdb_engine::RepairedSegment;
+
+use super::Store;
+use crate::args::VerifyArgs;
+use crate::error::{Failure, Result};
+
+pub(crate) fn run(store: &Store, args: &VerifyArgs) -> Result<()> {
+    let repaired = if args.repair { store.builder().repair_wal()? } else { Vec::new() };
+    let mut out = io::stdout().lock();
+    if !store.json {
+        for segment in &repaired {
+            writeln!(out, "{}", describe(segment))?;
+        }
+        if args.repair && repaired.is_empty() {
+            writeln!(out, "the write-ahead log is whole: nothing to repair")?;
+        }
+    }
+    let engine = store.open(false)?;
+    let verified = engine.verify()?;
+    let damaged: Vec<String> = verified.damaged.iter().map(ToString::to_string).collect();
+    let (wal, blocks, files) = (engine.stats().hot.wal.segments, verified.blocks, verified.files);
+    if store.json {
+        let repaired: Vec<_> = repaired.iter().map(as_json).collect();
+        let summary = json!({
+            "wal_segments": wal, "blocks": blocks, "files": files, "damaged": damaged, "repaired": repaired,
+        });
+        writeln!(out, "{summary}")?;
+    } else {
+        for error in &damaged {
+            writeln!(out, "{error}")?;
+        }
+        writeln!(
+            out,
+            "read {wal} WAL segment(s), {blocks} block(s), {files} cold file(s): {} damaged",
+            damaged.len()
+        )?;
+    }
+    match damaged.len() {
+        0 => Ok(()),
+        count => Err(Failure::Incomplete(format!("{count} damaged file(s)"))),
+    }
+}
+
+fn unreadable_bytes(segment: &RepairedSegment) -> u64 {
+    segment.unreadable.iter().map(|range| range.end - range.start).sum()
+}
+
+fn describe(segment: &RepairedSegment) -> String {
+    let mut changes = Vec::new();
+    if segment.new_header {
+        changes.push("wrote a new header".to_owned());
+    }
+    if !segment.unreadable.is_empty() {
+        let places: Vec<String> =
+            segment.unreadable.iter().map(|range| format!("{} to {}", range.start, range.end)).collect();
+        changes.push(format!(
+            "gave up {} unreadable bytes (bytes {})",
+            unreadable_bytes(segment),
+            places.join(", ")
+        ));
+    }
+    if segment.batches_without_labels > 0 {
+        changes.push(format!("gave up {} batches whose labels are lost", segment.batches_without_labels));
+    }
+    let (path, kept) = (segment.path.display(), segment.kept.display());
+    format!("repaired {path}: {}; the damaged file is {kept}", changes.join(", "))
+}
+
+fn as_json(segment: &RepairedSegment) -> serde_json::Value {
+    json!({
+        "path": segment.path,
+        "kept": segment.kept,
+        "new_header": segment.new_header,
+        "unreadable_bytes": unreadable_bytes(segment),
+        "batches_without_labels": segment.batches_without_labels,
+    })
+}
