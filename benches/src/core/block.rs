@@ -8,10 +8,11 @@ use std::io;
 
 use bytes::Bytes;
 use tsdb_core::{Block, BlockId, BlockWriter, Chunk, Labels, Matcher, TimeRange, parse_selector};
-use tsdb_workload::{Mixed, STEP_MS};
+use tsdb_workload::Mixed;
 
 use super::chunks::pack;
 use crate::report::{Figure, Options, Report, median_cpu_seconds};
+use crate::requests;
 
 const SEALED: &str = "in process, 1 thread, CPU time, sealed chunks in memory to memory";
 const OPEN: &str = "in process, 1 thread, CPU time, open block in memory, pages verified before";
@@ -52,22 +53,19 @@ impl Sealed {
         Self::new(settings.start_ms, sealed.map(|(labels, times, values)| (labels, pack(times, values))))
     }
 
-    /// `count` series of three samples each, with eight labels; one is a unique 36-byte id.
+    /// The `count` series of [`requests`].
     ///
     /// # Panics
     /// Never: the labels are valid.
     #[must_use]
     pub fn unique_ids(count: usize) -> Self {
-        let mut labels: Vec<Labels> = (0..count as u64).map(labels_of_request).collect();
+        let mut labels: Vec<Labels> = (0..count as u64).map(requests::labels).collect();
         labels.sort();
-        let start_ms = Mixed::default().start_ms;
         let series = labels.iter().zip(0..).map(|(labels, i)| {
-            let first_ms = start_ms + i * 3_600_000 / count as i64 + (mix(i as u64) % 14_900) as i64;
-            let value = (mix(!i as u64) % 10_000) as f64 / 100.0;
-            let times = [first_ms, first_ms + STEP_MS, first_ms + 2 * STEP_MS];
-            (copy(labels), pack(&times, &[value, value + 0.25, value + 1.5]))
+            let samples = requests::samples(i, count as u64);
+            (copy(labels), pack(&samples.map(|sample| sample.0), &samples.map(|sample| sample.1)))
         });
-        Self::new(start_ms, series)
+        Self::new(Mixed::default().start_ms, series)
     }
 
     fn new(start_ms: i64, series: impl Iterator<Item = (Labels, Vec<Chunk>)>) -> Self {
@@ -97,37 +95,6 @@ impl Sealed {
 /// that has just collected them do not always, and as a merge of blocks does.
 fn copy(labels: &Labels) -> Labels {
     Labels::from_bytes(labels.as_bytes()).expect("invariant: labels encode labels")
-}
-
-fn labels_of_request(i: u64) -> Labels {
-    let (a, b) = (mix(i), mix(!i));
-    let id = format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        a >> 32,
-        a >> 16 & 0xffff,
-        a & 0xffff,
-        b >> 48,
-        b << 16 >> 16
-    );
-    Labels::from_pairs([
-        ("__name__", "request_duration_ms"),
-        ("handler", &format!("/api/v1/h{}", i % 23)),
-        ("instance", &format!("10.9.{}.{}:8080", i % 7, i % 40)),
-        ("job", ["api", "web", "db", "cache"][i as usize % 4]),
-        ("namespace", &format!("ns-{}", i % 17)),
-        ("pod", &format!("api-{:04}", i % 300)),
-        ("region", ["eu-1", "us-1"][i as usize % 2]),
-        ("request_id", &id),
-    ])
-    .expect("invariant: the label names are distinct")
-}
-
-/// A number that looks random; different numbers give different ones (the end of SplitMix64).
-fn mix(i: u64) -> u64 {
-    let i = i.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let i = (i ^ i >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let i = (i ^ i >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    i ^ i >> 31
 }
 
 /// Measures writing and reading.
