@@ -6,5 +6,6 @@
 //! statistics. Every case can be made small (`smoke`), so that the pipeline can see that all still run.
 
 pub mod core;
+pub mod hot;
 pub mod report;
 pub mod requests;

@@ -1,13 +1,14 @@
 //! Timing and reporting: medians of CPU time, a table for people and one JSON object a line for programs.
 //!
-//! CPU time of the measuring thread, not wall time, so that what else the machine does disturbs less. Everything
-//! measured here is single-threaded and touches no disk; a case that does brings its own clock.
+//! CPU time, not wall time, so that what else the machine does disturbs less: of the measuring thread, or of the
+//! whole process where the measured work has threads of its own or runs in the kernel. A case that waits for a disk
+//! or for other threads brings its own clock.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use cpu_time::ThreadTime;
+use cpu_time::{ProcessTime, ThreadTime};
 use serde_json::json;
 
 /// What the command line asked for.
@@ -128,6 +129,13 @@ pub fn cpu_seconds(work: impl FnOnce()) -> f64 {
     started.elapsed().as_secs_f64()
 }
 
+/// CPU seconds of all threads of this process, in the kernel too, while `work` runs; and what it returns.
+pub fn process_cpu_seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let started = ProcessTime::now();
+    let done = work();
+    (started.elapsed().as_secs_f64(), done)
+}
+
 /// The median CPU seconds of each work. Every round runs all of them, so that they share the machine's moods.
 pub fn median_cpu_seconds<const N: usize>(rounds: usize, mut works: [&mut dyn FnMut(); N]) -> [f64; N] {
     let mut times = [const { Vec::new() }; N];
@@ -139,7 +147,12 @@ pub fn median_cpu_seconds<const N: usize>(rounds: usize, mut works: [&mut dyn Fn
     times.map(median)
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
+/// The number in the middle.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
 }

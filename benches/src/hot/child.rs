@@ -1,0 +1,64 @@
+//! A measured process: the roles, and how parent and child speak.
+//!
+//! A child prints one line, an object of names and numbers. A number that this machine cannot give is left out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{Result, many};
+use crate::report::median;
+
+/// What a child measured, by name.
+pub(super) type Numbers = BTreeMap<String, f64>;
+
+/// Is the child.
+pub(super) fn run(args: &[String]) -> Result<()> {
+    let [role, dir, count] = args else { return Err("usage: child ROLE DIR COUNT".into()) };
+    let (dir, count) = (Path::new(dir), count.parse()?);
+    let numbers = match role.as_str() {
+        many::FILL => many::fill(dir, count)?,
+        many::REPLAY => many::replay(dir, count)?,
+        _ => return Err(format!("no role `{role}`").into()),
+    };
+    println!("{}", serde_json::to_string(&numbers)?);
+    Ok(())
+}
+
+/// Runs a child to its end.
+pub(super) fn call(role: &str, dir: &Path, count: u64) -> Result<Numbers> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["child", role])
+        .arg(dir)
+        .arg(count.to_string())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("the child `{role}` ended with {}", output.status).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The median of each number over the rounds.
+pub(super) fn medians(rounds: &[Numbers]) -> Numbers {
+    let mut columns: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (name, number) in rounds.iter().flatten() {
+        columns.entry(name).or_default().push(*number);
+    }
+    columns.into_iter().map(|(name, numbers)| (name.to_owned(), median(numbers))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_by_name_and_a_missing_number_is_no_zero() {
+        let round = |pairs: &[(&str, f64)]| -> Numbers {
+            pairs.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
+        };
+        let rounds = [round(&[("a", 1.0), ("b", 5.0)]), round(&[("a", 3.0)]), round(&[("a", 2.0)])];
+        assert_eq!(medians(&rounds), round(&[("a", 2.0), ("b", 5.0)]));
+    }
+}
