@@ -54,6 +54,7 @@ const FIGURES: &[(&str, &str, &str, &str, Option<f64>, &str)] = &[
     ("many/seal", "wall", "s", "seal_wall_s", None, SEAL),
     ("many/seal", "peak/before", "ratio", "seal_peak_by_before", Some(1.3), MEMORY),
     ("many/seal", "resident after", "B/series", "after_seal_per_series", None, MEMORY),
+    ("many/seal", "of that the mapped block", "B/series", "after_seal_mapped_per_series", None, MEMORY),
     ("many/seal", "block", "B/series", "block_bytes_per_series", None, SEAL),
     ("many/replay", "wall", "s", "replay_wall_s", Some(1.0), RECOVERY),
     ("many/replay", "cost", "cpu-s", "replay_cpu_s", None, RECOVERY),
@@ -91,11 +92,7 @@ pub(super) fn fill(dir: &Path, count: u64) -> Result<Numbers> {
     let empty = resident();
     let store = open(&dir.join("store"), WalSync::Interval(Duration::from_secs(1)))?;
     let mut seconds = 0.0;
-    for batch in batches(count) {
-        let (took, committed) = process_cpu_seconds(|| commit(&store, &batch));
-        committed?;
-        seconds += took;
-    }
+    fill_with(&store, count, |took| seconds += took)?;
     let per_series = |bytes: u64| bytes as f64 / count as f64;
     let full = resident();
     let stats = store.stats();
@@ -113,8 +110,20 @@ pub(super) fn fill(dir: &Path, count: u64) -> Result<Numbers> {
     seal(&store, count, &mut numbers)?;
     if let (Some(empty), Some(after)) = (empty, resident()) {
         numbers.insert("after_seal_per_series".into(), per_series(after.now.saturating_sub(empty.now)));
+        let mapped = after.mapped.saturating_sub(empty.mapped);
+        numbers.insert("after_seal_mapped_per_series".into(), per_series(mapped));
     }
     Ok(numbers)
+}
+
+/// Commits `count` series; tells the CPU seconds of the process for each commit.
+pub(super) fn fill_with(store: &HotStore, count: u64, mut took: impl FnMut(f64)) -> Result<()> {
+    for batch in batches(count) {
+        let (seconds, committed) = process_cpu_seconds(|| commit(store, &batch));
+        committed?;
+        took(seconds);
+    }
+    Ok(())
 }
 
 /// The data as a writer brings them.

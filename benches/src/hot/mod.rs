@@ -7,6 +7,8 @@
 
 mod append;
 mod child;
+mod commits;
+mod counting;
 mod many;
 mod process;
 
@@ -23,7 +25,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// A store that does not do what it should, a disk that is full, a report that cannot be written.
 pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     append::run(options, report)?;
-    many::run(options, report)
+    many::run(options, report)?;
+    commits::run(options, report)
 }
 
 /// Is one measured process: `ROLE DIR COUNT`.

@@ -8,6 +8,8 @@ pub(super) struct Resident {
     pub(super) now: u64,
     /// The most since the start, or since [`forget_peak`].
     pub(super) peak: u64,
+    /// Of what is resident now, pages of files: the program itself, and maps.
+    pub(super) mapped: u64,
 }
 
 /// The memory of this process; `None` where there is no `/proc` to ask.
@@ -18,7 +20,7 @@ pub(super) fn resident() -> Option<Resident> {
         let kibibytes: u64 = line.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kibibytes * 1024)
     };
-    Some(Resident { now: bytes("VmRSS")?, peak: bytes("VmHWM")? })
+    Some(Resident { now: bytes("VmRSS")?, peak: bytes("VmHWM")?, mapped: bytes("RssFile")? })
 }
 
 /// Lets the peak begin anew; whether that worked.
