@@ -51,6 +51,18 @@ impl LabelsBuilder {
     /// # Errors
     /// As [`Labels::from_pairs`].
     pub fn build(&mut self) -> Result<Labels> {
+        Ok(Labels { encoded: self.encode()?.into() })
+    }
+
+    /// What [`Labels::as_bytes`] of the set would give, without a set being made. The bytes are the builder's own.
+    ///
+    /// # Errors
+    /// As [`Labels::from_pairs`].
+    pub fn build_bytes(&mut self) -> Result<&[u8]> {
+        Ok(self.encode()?.as_bytes())
+    }
+
+    fn encode(&mut self) -> Result<&str> {
         let Self { text, pairs, encoded } = self;
         let name = |p: &Pair| &text[p.start..p.middle];
         let value = |p: &Pair| &text[p.middle..p.end];
@@ -77,6 +89,6 @@ impl LabelsBuilder {
             write_str(encoded, name(pair));
             write_str(encoded, value(pair));
         }
-        Ok(Labels { encoded: encoded.as_str().into() })
+        Ok(encoded)
     }
 }

@@ -112,6 +112,11 @@ impl Postings {
     pub fn insert(&mut self, ordinal: u32) -> bool {
         match &mut self.0 {
             Form::Many(bitmap) => bitmap.insert(ordinal),
+            // An index takes its series in ascending order, as a rule.
+            Form::Few(few) if few.0.len() < FEW_MAX && few.0.last() < Some(&ordinal) => {
+                few.0.push(ordinal);
+                true
+            }
             Form::Few(few) if few.0.len() < FEW_MAX => match few.0.binary_search(&ordinal) {
                 Ok(_) => false,
                 Err(place) => {

@@ -13,6 +13,7 @@
 //!
 //! The registry knows nothing of samples: whether a series has any is for its generation to say.
 
+mod index;
 mod sorted;
 mod symbols;
 
@@ -21,8 +22,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 use tsdb_core::{LabelIndex, Labels, LabelsBuilder, Matcher, Postings, select};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::xxh3_64;
 
+use index::Index;
+pub(crate) use index::{IndexBuilder, NewSeries};
 pub(crate) use sorted::SortedSeries;
 pub(crate) use symbols::{PairId, Symbols};
 
@@ -56,18 +59,19 @@ impl Default for Registry {
 struct Inner {
     symbols: Symbols,
     names: HashTable<u32>,
-    by_name: Vec<NameIndex>,
-    pairs: HashTable<PairId>,
-    postings: Vec<Postings>,
+    by_name: Vec<NamePairs>,
     series: PairLists,
     /// Half a fingerprint finds a series; the labels decide.
     by_fingerprint: HashTable<(u32, SeriesId)>,
+    index: Index,
 }
 
-/// What is known of one label name.
+/// The pairs of one label name: most names have few, so their tables stay in the processor's caches.
 #[derive(Debug, Default)]
-struct NameIndex {
-    having: Postings,
+struct NamePairs {
+    /// With half of the value's hash, so that growing looks at no value, and finding at the right one only.
+    by_value: HashTable<(u32, PairId)>,
+    /// In order of arrival.
     pairs: Vec<PairId>,
 }
 
@@ -112,19 +116,42 @@ impl Registry {
     /// The series of a label set, registered if it is new.
     pub(crate) fn get_or_insert(&self, labels: &Labels) -> Result<SeriesId> {
         let fingerprint = labels.fingerprint();
-        if let Some(found) = self.inner.read().find(fingerprint, labels) {
-            return Ok(found);
-        }
-        let bytes = labels.as_bytes().len();
-        if bytes > LABELS_BYTES_MAX {
-            return Err(Error::LabelsTooLarge { bytes, max: LABELS_BYTES_MAX });
-        }
+        let looked_at = {
+            let inner = self.inner.read();
+            if let Some(found) = inner.find(fingerprint, labels) {
+                return Ok(found);
+            }
+            inner.series.len()
+        };
         let mut inner = self.inner.write();
         // Another writer may have come between the two locks.
-        match inner.find(fingerprint, labels) {
-            Some(found) => Ok(found),
-            None => inner.insert(fingerprint, labels),
+        if inner.series.len() > looked_at
+            && let Some(found) = inner.find(fingerprint, labels)
+        {
+            return Ok(found);
         }
+        let id = inner.insert(fingerprint, labels)?;
+        let Inner { series, symbols, index, .. } = &mut *inner;
+        index.add(id.0, series.get(id.0 as usize), symbols);
+        Ok(id)
+    }
+
+    /// As [`Registry::get_or_insert`], at opening, when there is one writer and no reader: the index is built elsewhere,
+    /// of what is told to `new`, and given to [`Registry::set_index`].
+    pub(crate) fn get_or_insert_unindexed(&self, labels: &Labels, new: &mut NewSeries) -> Result<SeriesId> {
+        let fingerprint = labels.fingerprint();
+        let mut inner = self.inner.write();
+        if let Some(found) = inner.find(fingerprint, labels) {
+            return Ok(found);
+        }
+        let id = inner.insert(fingerprint, labels)?;
+        new.push(inner.series.get(id.0 as usize), &inner.symbols);
+        Ok(id)
+    }
+
+    /// Takes the index of all series so far.
+    pub(crate) fn set_index(&self, builder: IndexBuilder) {
+        self.inner.write().index = builder.finish();
     }
 
     /// The number of series ever registered.
@@ -172,18 +199,16 @@ impl Registry {
             .by_name
             .iter()
             .map(|name| {
-                name.having.heap_bytes()
+                name.by_value.allocation_size()
                     + name.pairs.capacity() * size_of::<PairId>()
-                    + size_of::<NameIndex>()
+                    + size_of::<NamePairs>()
             })
             .sum();
         inner.symbols.heap_bytes()
             + inner.series.heap_bytes()
             + by_name
-            + inner.postings.capacity() * size_of::<Postings>()
-            + inner.postings.iter().map(Postings::heap_bytes).sum::<usize>()
+            + inner.index.heap_bytes()
             + inner.names.allocation_size()
-            + inner.pairs.allocation_size()
             + inner.by_fingerprint.allocation_size()
     }
 }
@@ -204,54 +229,53 @@ impl Inner {
         }
         let id = count as u32;
         let mut pairs = Vec::with_capacity(labels.len());
-        for (name, value) in labels {
-            let (name, pair) = self.intern(name, value);
-            self.postings[pair as usize].insert(id);
-            self.by_name[name as usize].having.insert(id);
-            pairs.push(pair);
+        let bytes = labels.as_bytes().len();
+        if bytes > LABELS_BYTES_MAX {
+            return Err(Error::LabelsTooLarge { bytes, max: LABELS_BYTES_MAX });
         }
+        pairs.extend(labels.iter().map(|(name, value)| self.intern(name, value)));
         self.series.push(&pairs);
         let half = half(fingerprint);
         self.by_fingerprint.insert_unique(spread(half), (half, SeriesId(id)), |&(half, _)| spread(half));
         Ok(SeriesId(id))
     }
 
-    /// The numbers of a label name and of a pair, interned if they are new.
-    fn intern(&mut self, name: &str, value: &str) -> (u32, PairId) {
+    /// The number of a pair, interned if it is new.
+    fn intern(&mut self, name: &str, value: &str) -> PairId {
         let name = self.find_name(name).unwrap_or_else(|| self.insert_name(name));
-        let pair = self.find_pair(name, value).unwrap_or_else(|| self.insert_pair(name, value));
-        (name, pair)
+        let hashed = hash(value);
+        self.find_pair(name, value, hashed).unwrap_or_else(|| self.insert_pair(name, value, hashed))
     }
 
     fn find_name(&self, name: &str) -> Option<u32> {
-        self.names.find(hash(0, name), |&found| self.symbols.name(found) == name).copied()
+        self.names.find(hash(name), |&found| self.symbols.name(found) == name).copied()
     }
 
-    fn find_pair(&self, name: u32, value: &str) -> Option<PairId> {
-        let is = |&pair: &PairId| self.symbols.name_of(pair) == name && self.symbols.value(pair) == value;
-        self.pairs.find(hash(name, value), is).copied()
+    fn find_pair(&self, name: u32, value: &str, hashed: u64) -> Option<PairId> {
+        let half = half(hashed);
+        let is = |&(found, pair): &(u32, PairId)| found == half && self.symbols.value(pair) == value;
+        self.by_name[name as usize].by_value.find(spread(half), is).map(|&(_, pair)| pair)
     }
 
     fn insert_name(&mut self, name: &str) -> u32 {
         let id = self.symbols.push_name(name);
         let symbols = &self.symbols;
-        self.names.insert_unique(hash(0, name), id, |&id| hash(0, symbols.name(id)));
-        self.by_name.push(NameIndex::default());
+        self.names.insert_unique(hash(name), id, |&id| hash(symbols.name(id)));
+        self.by_name.push(NamePairs::default());
         id
     }
 
-    fn insert_pair(&mut self, name: u32, value: &str) -> PairId {
+    fn insert_pair(&mut self, name: u32, value: &str, hashed: u64) -> PairId {
         let id = self.symbols.push(name, value);
-        let symbols = &self.symbols;
-        self.pairs.insert_unique(hash(name, value), id, |&id| hash(symbols.name_of(id), symbols.value(id)));
-        self.postings.push(Postings::new());
-        self.by_name[name as usize].pairs.push(id);
+        let (half, of_name) = (half(hashed), &mut self.by_name[name as usize]);
+        of_name.by_value.insert_unique(spread(half), (half, id), |&(half, _)| spread(half));
+        of_name.pairs.push(id);
         id
     }
 }
 
-fn hash(seed: u32, text: &str) -> u64 {
-    xxh3_64_with_seed(text.as_bytes(), u64::from(seed))
+fn hash(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
 }
 
 fn half(fingerprint: u64) -> u32 {
@@ -278,8 +302,8 @@ impl LabelIndex for RegistryView<'_> {
 
     fn postings(&self, name: &str, value: &str) -> Result<Postings, Self::Error> {
         let inner = self.registry.inner.read();
-        let pair = inner.find_name(name).and_then(|name| inner.find_pair(name, value));
-        Ok(pair.map(|pair| inner.postings[pair as usize].clone()).unwrap_or_default())
+        let pair = inner.find_name(name).and_then(|name| inner.find_pair(name, value, hash(value)));
+        Ok(pair.map(|pair| inner.index.of_pair(pair).clone()).unwrap_or_default())
     }
 
     fn postings_matching(
@@ -297,7 +321,7 @@ impl LabelIndex for RegistryView<'_> {
             for &pair in rest.iter().take(BATCH) {
                 let value = inner.symbols.value(pair);
                 if value.starts_with(prefix) && test(value) {
-                    found.extend(inner.postings[pair as usize].iter());
+                    found.extend(inner.index.of_pair(pair).iter());
                 }
             }
         }
@@ -307,7 +331,7 @@ impl LabelIndex for RegistryView<'_> {
     fn postings_having(&self, name: &str) -> Result<Postings, Self::Error> {
         let inner = self.registry.inner.read();
         let name = inner.find_name(name);
-        Ok(name.map(|name| inner.by_name[name as usize].having.clone()).unwrap_or_default())
+        Ok(name.map(|name| inner.index.having(name).clone()).unwrap_or_default())
     }
 }
 

@@ -119,11 +119,21 @@ impl Symbols {
 
     /// The label set of `pairs`; `builder` is only for its memory.
     pub(crate) fn labels(&self, pairs: &[PairId], builder: &mut LabelsBuilder) -> Labels {
+        self.collect(pairs, builder);
+        builder.build().expect("invariant: interned pairs came from a label set")
+    }
+
+    /// The canonical bytes of the label set of `pairs`, in `builder`'s memory.
+    pub(crate) fn encode<'a>(&self, pairs: &[PairId], builder: &'a mut LabelsBuilder) -> &'a [u8] {
+        self.collect(pairs, builder);
+        builder.build_bytes().expect("invariant: interned pairs came from a label set")
+    }
+
+    fn collect(&self, pairs: &[PairId], builder: &mut LabelsBuilder) {
         builder.clear();
         for &pair in pairs {
             builder.push(self.name(self.name_of(pair)), self.value(pair));
         }
-        builder.build().expect("invariant: interned pairs came from a label set")
     }
 
     /// Bytes on the heap, counting pages that readers share as ours.

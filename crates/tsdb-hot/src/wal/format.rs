@@ -191,12 +191,12 @@ impl GroupWriter {
         self.out
     }
 
-    /// A series and its labels, to be followed by its samples.
-    pub(crate) fn series(&mut self, number: u32, labels: &Labels) -> Result<()> {
+    /// A series and its canonical labels, to be followed by its samples.
+    pub(crate) fn series(&mut self, number: u32, labels: &[u8]) -> Result<()> {
         self.record(RecordType::Series);
         put_varint(&mut self.out, u64::from(number));
-        put_varint(&mut self.out, labels.as_bytes().len() as u64);
-        self.out.extend_from_slice(labels.as_bytes());
+        put_varint(&mut self.out, labels.len() as u64);
+        self.out.extend_from_slice(labels);
         self.check_length()
     }
 

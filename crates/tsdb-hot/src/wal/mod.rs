@@ -14,6 +14,7 @@
 //! - Only the newest segment can have a torn tail: a segment is fsynced before the next one is created, and each names its
 //!   predecessor with its length. Any other fault is damage, and an error.
 
+mod apply;
 mod format;
 mod interval;
 mod repair;

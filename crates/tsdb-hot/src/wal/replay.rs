@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use tsdb_vfs::Vfs;
 
+use super::apply::Apply;
 use super::format::{HEADER_BYTES, Header, HeaderFault, Record, RecordType, VERSION, synced_after};
 use super::{SegmentEnd, SegmentId, finish_drop};
-use crate::head::{Applied, Generation};
+use crate::head::Generation;
 use crate::registry::{Registry, SeriesId};
 use crate::{Error, Result};
 
@@ -45,12 +46,21 @@ pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Res
     {
         unborn = ids.pop();
     }
-    let mut reader =
-        Reader { vfs, dir, registry, replay: &mut replay, numbers: Vec::new(), generations: BTreeSet::new() };
-    reader.generations = ids.iter().map(|id| id.generation).collect();
-    for (place, &id) in ids.iter().enumerate() {
-        // Once a younger segment was begun, this one was whole.
-        reader.segment(id, place + 1 == ids.len() && unborn.is_none())?;
+    if !ids.is_empty() {
+        let mut reader = Reader {
+            vfs,
+            dir,
+            registry,
+            apply: Apply::start(registry),
+            replay: &mut replay,
+            numbers: Vec::new(),
+            generations: ids.iter().map(|id| id.generation).collect(),
+        };
+        for (place, &id) in ids.iter().enumerate() {
+            // Once a younger segment was begun, this one was whole.
+            reader.segment(id, place + 1 == ids.len() && unborn.is_none())?;
+        }
+        reader.replay.samples = reader.apply.finish();
     }
     if let Some(newest) = replay.newest {
         // Also when nothing is cut: what was read may not be durable yet, and a new segment will say that it is.
@@ -108,6 +118,7 @@ struct Reader<'a> {
     vfs: &'a dyn Vfs,
     dir: &'a Path,
     registry: &'a Arc<Registry>,
+    apply: Apply<'a>,
     replay: &'a mut Replay,
     /// The generations that have segments.
     generations: BTreeSet<u64>,
@@ -129,8 +140,9 @@ impl Reader<'_> {
         let header = self.header(id, &bytes)?;
         let begins = self.replay.generations.last().is_none_or(|last| last.0.sequence() != id.generation);
         if begins {
-            let generation = Generation::new(id.generation, Arc::clone(self.registry));
-            self.replay.generations.push((Arc::new(generation), 0));
+            let generation = Arc::new(Generation::new(id.generation, Arc::clone(self.registry)));
+            self.apply.begin(&generation);
+            self.replay.generations.push((generation, 0));
         }
         if begins || header.fresh_numbers {
             self.numbers.clear();
@@ -210,7 +222,7 @@ impl Reader<'_> {
             RecordType::Series => {
                 for series in record.series() {
                     let (number, labels) = series.map_err(|error| error.to_string())?;
-                    let id = self.registry.get_or_insert(&labels).map_err(|error| error.to_string())?;
+                    let id = self.apply.series(&labels).map_err(|error| error.to_string())?;
                     let number = number as usize;
                     if self.numbers.len() <= number {
                         self.numbers.resize(number + 1, None);
@@ -219,22 +231,16 @@ impl Reader<'_> {
                 }
             }
             RecordType::Floats | RecordType::Histograms => {
-                let generation =
-                    &self.replay.generations.last().expect("invariant: a generation was just made").0;
                 for sample in record.samples() {
                     let (number, timestamp_ms, value) = sample.map_err(|error| error.to_string())?;
                     let series = self.numbers.get(number as usize).copied().flatten();
                     let series = series.ok_or("a sample is of a series whose labels were not logged")?;
-                    if generation.replay(series, timestamp_ms, &value) != Applied::Duplicate {
-                        self.replay.samples += 1;
-                    }
+                    self.apply.sample(series, timestamp_ms, value);
                 }
             }
             RecordType::Delete => {
                 let (matchers, range) = record.delete().map_err(|error| error.to_string())?;
-                let generation =
-                    &self.replay.generations.last().expect("invariant: a generation was just made").0;
-                self.replay.samples -= generation.replay_delete(&matchers, range);
+                self.apply.delete(&matchers, range);
             }
             RecordType::Synced | RecordType::Void => {}
         }

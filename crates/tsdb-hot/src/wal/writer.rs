@@ -492,7 +492,7 @@ fn series_records(series: &[SeriesId], registry: &Registry) -> Result<Vec<u8>> {
     let mut failed = Ok(());
     registry.for_each(series, |id, symbols, pairs| {
         if failed.is_ok() {
-            failed = records.series(id.0, &symbols.labels(pairs, &mut builder));
+            failed = records.series(id.0, symbols.encode(pairs, &mut builder));
         }
     });
     failed.map(|()| records.finish(false))
