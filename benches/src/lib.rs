@@ -7,5 +7,7 @@
 
 pub mod core;
 pub mod hot;
+pub mod process;
 pub mod report;
 pub mod requests;
+pub mod scrapes;

@@ -4,6 +4,7 @@
 //! whole process where the measured work has threads of its own or runs in the kernel. A case that waits for a disk
 //! or for other threads brings its own clock.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,10 +19,12 @@ pub struct Options {
     pub json: Option<PathBuf>,
     /// Run everything once on little data.
     pub smoke: bool,
+    /// Programs to compare with, by name.
+    pub peers: BTreeMap<String, PathBuf>,
 }
 
 impl Options {
-    /// Reads the arguments of a benchmark program: `[--json FILE] [--smoke]`.
+    /// Reads the arguments of a benchmark program: `[--json FILE] [--smoke] [--peer NAME=PROGRAM]...`.
     ///
     /// # Errors
     /// An argument that is none of these.
@@ -32,10 +35,25 @@ impl Options {
             match arg.as_str() {
                 "--smoke" => options.smoke = true,
                 "--json" => options.json = Some(args.next().ok_or("--json needs a file")?.into()),
-                _ => return Err(format!("unknown argument {arg}; usage: [--json FILE] [--smoke]")),
+                "--peer" => {
+                    let peer = args.next().unwrap_or_default();
+                    let (name, program) = peer.split_once('=').ok_or("--peer needs NAME=PROGRAM")?;
+                    options.peers.insert(name.to_owned(), program.into());
+                }
+                _ => {
+                    let usage = "[--json FILE] [--smoke] [--peer NAME=PROGRAM]...";
+                    return Err(format!("unknown argument {arg}; usage: {usage}"));
+                }
             }
         }
         Ok(options)
+    }
+
+    /// The program to compare with under this name. A benchmark goes without those that it is not given, and
+    /// overlooks those that it has no use for.
+    #[must_use]
+    pub fn peer(&self, name: &str) -> Option<&Path> {
+        self.peers.get(name).map(PathBuf::as_path)
     }
 
     /// `full`, or `smoke` in a smoke run.
@@ -166,7 +184,10 @@ mod tests {
         let parse = |args: &[&str]| Options::from_args(args.iter().map(ToString::to_string));
         let options = parse(&["--smoke", "--json", "f"]).unwrap();
         assert!(options.smoke && options.json == Some("f".into()) && options.rounds() == 1);
-        assert!(parse(&["--json"]).is_err() && parse(&["--fast"]).is_err());
+        assert_eq!(parse(&["--peer", "a=b/c"]).unwrap().peer("a"), Some(Path::new("b/c")));
+        for wrong in ["--json", "--fast", "--peer"] {
+            assert!(parse(&[wrong]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

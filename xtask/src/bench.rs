@@ -2,6 +2,7 @@
 
 use std::path::{Path, absolute};
 
+use crate::peers;
 use crate::run::{Failure, Result};
 use crate::workspace::{BENCHES, Workspace};
 
@@ -19,13 +20,16 @@ pub(crate) fn smoke(workspace: &Workspace) -> Result<()> {
     workspace.cargo().args(["bench", "-p", BENCHES, "--benches", "--", "--test"]).run()
 }
 
-/// Runs the named programs, or all. With `json`, each appends its figures there, one JSON object a line.
-pub(crate) fn run(workspace: &Workspace, names: &[String], json: Option<&Path>) -> Result<()> {
+/// Runs the named programs, or all. With `json`, each appends its figures there, one JSON object a line. With `peers`,
+/// each also measures those other stores that it knows how to.
+pub(crate) fn run(workspace: &Workspace, names: &[String], json: Option<&Path>, peers: bool) -> Result<()> {
     let programs = programs(workspace)?;
     let chosen = choose(&programs, names)?;
+    let peers = if peers { peers::arguments(workspace) } else { Vec::new() };
     let json = json.map(start_file).transpose()?;
     for program in chosen {
         let mut command = workspace.cargo().args(["run", "--release", "-p", BENCHES, "--bin", program, "--"]);
+        command = command.args(&peers);
         if let Some(file) = &json {
             command = command.arg("--json").arg(file);
         }

@@ -13,6 +13,7 @@ mod demo;
 mod interop;
 mod layers;
 mod lint;
+mod peers;
 mod run;
 mod test;
 mod tidy;
@@ -35,7 +36,8 @@ use workspace::Workspace;
   cargo xtask ci --from test          the steps from `test` on, after mending a failure
   cargo xtask test tsdb-core          one crate's tests, built with that crate's own features
   cargo xtask interop -- -k duckdb    only the Python tests whose name contains `duckdb`
-  cargo xtask bench core --json out.jsonl")]
+  cargo xtask bench core --json out.jsonl
+  cargo xtask bench hot --peers       with Prometheus' storage and tsink beside")]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -91,6 +93,9 @@ enum Task {
         /// Also write one JSON object a line to this file
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Also measure other stores on the same data; fetches and builds them, and leaves out what cannot be had
+        #[arg(long)]
+        peers: bool,
     },
 }
 
@@ -120,7 +125,7 @@ fn dispatch(workspace: &Workspace, task: Task) -> Result<()> {
         Task::Demo => Step::Demo.run(workspace),
         Task::Interop { pytest } => interop::run(workspace, &pytest),
         Task::BenchSmoke => Step::BenchSmoke.run(workspace),
-        Task::Bench { names, json } => bench::run(workspace, &names, json.as_deref()),
+        Task::Bench { names, json, peers } => bench::run(workspace, &names, json.as_deref(), peers),
     }
 }
 

@@ -27,15 +27,16 @@ pub(super) fn run(args: &[String]) -> Result<()> {
 
 /// Runs a child to its end.
 pub(super) fn call(role: &str, dir: &Path, count: u64) -> Result<Numbers> {
-    let output = Command::new(std::env::current_exe()?)
-        .args(["child", role])
-        .arg(dir)
-        .arg(count.to_string())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    numbers_of(command.args(["child", role]).arg(dir).arg(count.to_string()))
+        .map_err(|error| format!("the child `{role}`: {error}").into())
+}
+
+/// Runs a program that prints numbers as a child does.
+pub(super) fn numbers_of(command: &mut Command) -> Result<Numbers> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        return Err(format!("the child `{role}` ended with {}", output.status).into());
+        return Err(format!("ended with {}", output.status).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }

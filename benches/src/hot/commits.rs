@@ -10,10 +10,10 @@ use tsdb_hot::{HotOptions, HotStore, SeriesRef, WalSync};
 use tsdb_vfs::Vfs;
 use tsdb_workload::{Mixed, SERIES_PER_TARGET};
 
-use super::Result;
 use super::append::open;
 use super::counting::CountingFs;
 use super::many::fill_with;
+use super::{Error, Result};
 use crate::report::{Figure, Options, Report, median};
 
 /// Committers at once.
@@ -176,7 +176,7 @@ fn beside(
         });
         commit_while(|| sealing.load(Ordering::Acquire), &mut committer, &store, with)?;
         seal.join().expect("invariant: a seal does not panic")?;
-        Ok::<(), Box<dyn std::error::Error>>(())
+        Ok::<(), Error>(())
     })?;
     Ok(store.close()?)
 }

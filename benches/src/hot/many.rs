@@ -13,9 +13,9 @@ use tsdb_core::{Labels, TimeRange, parse_selector};
 use tsdb_hot::{HotStore, WalSync};
 
 use super::Result;
-use super::append::open;
+use super::append::{BATCH, open};
 use super::child::{Numbers, call, medians};
-use super::process::{forget_peak, resident};
+use crate::process::{forget_peak, resident};
 use crate::report::{Figure, Options, Report, cpu_seconds, median, process_cpu_seconds};
 use crate::requests::{self, SAMPLES};
 
@@ -23,8 +23,6 @@ use crate::requests::{self, SAMPLES};
 pub(super) const FILL: &str = "fill";
 pub(super) const REPLAY: &str = "replay";
 
-/// Samples in a commit.
-const BATCH: usize = 2000;
 /// Where the second names of the log's segments are, below the store's directory.
 const COPY: &str = "copy";
 
@@ -42,8 +40,8 @@ const RECOVERY: &str = "child process, HotStore::open of the log as after a cras
 const SELECT: &str =
     "child process, 1 thread, CPU time, head in memory, labels and samples of every series taken";
 
-/// Where the figures go, what they are compared with: case, figure, unit, the child's name for it, bar, place.
-const FIGURES: &[(&str, &str, &str, &str, Option<f64>, &str)] = &[
+/// The figures of the children: case, figure, unit, the child's name for it, bar, place.
+pub(super) const FIGURES: &[(&str, &str, &str, &str, Option<f64>, &str)] = &[
     ("many/ingest", "cost", "cpu-s/M", "ingest_cpu_s_per_m", Some(0.8), INGEST),
     ("many/ingest", "log", "B/sample", "wal_bytes_per_sample", None, INGEST),
     ("many/memory", "resident", "B/series", "resident_per_series", Some(450.0), MEMORY),

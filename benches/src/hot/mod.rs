@@ -10,14 +10,13 @@ mod child;
 mod commits;
 mod counting;
 mod many;
-mod process;
-
-use std::error::Error;
+mod peers;
 
 use crate::report::{Options, Report};
 
 /// Every error ends the program with its text.
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Error = Box<dyn std::error::Error>;
+type Result<T> = std::result::Result<T, Error>;
 
 /// Measures every case.
 ///
@@ -26,7 +25,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     append::run(options, report)?;
     many::run(options, report)?;
-    commits::run(options, report)
+    commits::run(options, report)?;
+    peers::run(options, report)
 }
 
 /// Is one measured process: `ROLE DIR COUNT`.

@@ -1,19 +1,21 @@
-//! What the operating system says of this process.
+//! What the operating system says of this process: its memory, and the CPU time of its children.
 
 use std::fs;
 
 /// Memory of this process in bytes, as Linux counts it: pages of files that are mapped and touched included.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Resident {
-    pub(super) now: u64,
+pub struct Resident {
+    /// Bytes now.
+    pub now: u64,
     /// The most since the start, or since [`forget_peak`].
-    pub(super) peak: u64,
+    pub peak: u64,
     /// Of what is resident now, pages of files: the program itself, and maps.
-    pub(super) mapped: u64,
+    pub mapped: u64,
 }
 
 /// The memory of this process; `None` where there is no `/proc` to ask.
-pub(super) fn resident() -> Option<Resident> {
+#[must_use]
+pub fn resident() -> Option<Resident> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let bytes = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -24,8 +26,22 @@ pub(super) fn resident() -> Option<Resident> {
 }
 
 /// Lets the peak begin anew; whether that worked.
-pub(super) fn forget_peak() -> bool {
+#[must_use]
+pub fn forget_peak() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// CPU seconds, user and system, of all children that have ended and were waited for, to a hundredth; `None` where
+/// there is no `/proc` to ask.
+#[must_use]
+pub fn children_cpu_seconds() -> Option<f64> {
+    /// The kernel's unit in this file, on every platform.
+    const TICKS_PER_S: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program, in parentheses, may hold spaces. After it come the third field and those that follow.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(13);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some((ticks()? + ticks()?) as f64 / TICKS_PER_S)
 }
 
 #[cfg(test)]
