@@ -49,14 +49,7 @@ fn find_package(dir: &Path) -> Result<PathBuf> {
 fn tsink(workspace: &Workspace) -> Result<PathBuf> {
     workspace
         .cargo()
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--manifest-path",
-            "benches/peers/Cargo.toml",
-            "--target-dir",
-        ])
+        .args(["build", "--release", "--manifest-path", "benches/peers/Cargo.toml", "--target-dir"])
         .arg(&workspace.target)
         .run()?;
     Ok(workspace.target.join("release/peer-tsink"))
