@@ -66,8 +66,7 @@ pub(crate) fn write_blocks(
     let windows = Windows::new(options, size.time_range.end_ms);
     let registry = generation.registry();
     let present = generation.present(&Postings::all(registry.len() as u32), TimeRange::ALL);
-    let mut series = SortedSeries::new(registry, &present);
-    drop(present);
+    let mut series = SortedSeries::new(registry, present);
     let (mut ids, mut samples) = (Vec::new(), 0);
     for (window, places) in places_by_window(generation, &series, windows)? {
         let id = BlockId {
@@ -99,6 +98,8 @@ fn places_by_window(
     windows: Windows,
 ) -> Result<BTreeMap<Window, Vec<u32>>> {
     let mut by_window: BTreeMap<Window, Vec<u32>> = BTreeMap::new();
+    // A range over more than two windows may skip some: only its samples tell.
+    let long = |range: TimeRange| windows.of(range.start_ms).end_ms < windows.of(range.end_ms).start_ms;
     for place in 0..series.len() as u32 {
         let mut touch = |timestamp_ms: i64| {
             let places = by_window.entry(windows.of(timestamp_ms)).or_default();
@@ -106,18 +107,10 @@ fn places_by_window(
                 places.push(place);
             }
         };
-        let mut result = Ok(());
-        generation.for_each_range(series.series(place as usize), |range, chunk| {
+        generation.for_each_range(series.series(place as usize), long, |range| {
             touch(range.start_ms);
             touch(range.end_ms);
-            // A chunk over more than two windows may skip some: only its samples tell.
-            let (first, last) = (windows.of(range.start_ms), windows.of(range.end_ms));
-            if let Some(chunk) = chunk.filter(|_| first.end_ms < last.start_ms) {
-                result =
-                    chunk.iter().try_for_each(|sample| sample.map(|(timestamp_ms, _)| touch(timestamp_ms)));
-            }
-        });
-        result?;
+        })?;
     }
     Ok(by_window)
 }

@@ -240,11 +240,15 @@ impl Generation {
         state.get(series).map_or_else(|| Ok(Vec::new()), |data| data.cut(range))
     }
 
-    /// Where the samples of a series lie: each chunk's range with the chunk, each late sample's timestamp without.
-    pub(crate) fn for_each_range(&self, series: SeriesId, with: impl FnMut(TimeRange, Option<&Chunk>)) {
-        if let Some(data) = self.shards[shard(series)].state.lock().get(series) {
-            data.for_each_range(with);
-        }
+    /// Where the samples of a series lie: see [`SeriesData::for_each_range`].
+    pub(crate) fn for_each_range(
+        &self,
+        series: SeriesId,
+        long: impl Fn(TimeRange) -> bool,
+        with: impl FnMut(TimeRange),
+    ) -> Result<()> {
+        let state = self.shards[shard(series)].state.lock();
+        state.get(series).map_or(Ok(()), |data| data.for_each_range(long, with))
     }
 
     /// Adds the generation's series to `series`, a table of which series were seen.

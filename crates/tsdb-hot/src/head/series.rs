@@ -168,14 +168,30 @@ impl SeriesData {
         Ok(encode(&copy.decode(range)?))
     }
 
-    /// Every timestamp range that must be looked at to know where samples lie: chunk by chunk, then each late sample.
-    pub(crate) fn for_each_range(&self, mut with: impl FnMut(TimeRange, Option<&Chunk>)) {
-        self.chunks().iter().for_each(|chunk| with(chunk.time_range(), Some(chunk)));
+    /// Where samples lie: a range for each chunk, which begins and ends with a sample, and one for each late sample. `long`
+    /// tells of which ranges the timestamps between the ends are wanted, too: each is then a range of its own.
+    pub(crate) fn for_each_range(
+        &self,
+        long: impl Fn(TimeRange) -> bool,
+        mut with: impl FnMut(TimeRange),
+    ) -> Result<()> {
+        let mut chunk = |range: TimeRange, chunk: &dyn Fn() -> Chunk| {
+            if !long(range) {
+                with(range);
+                return Ok::<_, tsdb_core::Error>(());
+            }
+            chunk().iter().try_for_each(|sample| {
+                let (timestamp_ms, _) = sample?;
+                with(TimeRange::new(timestamp_ms, timestamp_ms));
+                Ok(())
+            })
+        };
+        self.chunks().iter().try_for_each(|full| chunk(full.time_range(), &|| full.clone()))?;
         if let Some(active) = &self.active {
-            let chunk = active.snapshot();
-            with(chunk.time_range(), Some(&chunk));
+            chunk(self.active_range(), &|| active.snapshot())?;
         }
-        self.late().iter().for_each(|sample| with(TimeRange::new(sample.0, sample.0), None));
+        self.late().iter().for_each(|sample| with(TimeRange::new(sample.0, sample.0)));
+        Ok(())
     }
 
     /// Bytes on the heap, counted from nothing. (A histogram in the late buffer counts as its pointer.)

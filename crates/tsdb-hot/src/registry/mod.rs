@@ -14,6 +14,7 @@
 //! The registry knows nothing of samples: whether a series has any is for its generation to say.
 
 mod index;
+mod lists;
 mod sorted;
 mod symbols;
 
@@ -26,6 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use index::Index;
 pub(crate) use index::{IndexBuilder, NewSeries};
+pub(crate) use lists::PairLists;
 pub(crate) use sorted::SortedSeries;
 pub(crate) use symbols::{PairId, Symbols};
 
@@ -73,33 +75,6 @@ struct NamePairs {
     by_value: HashTable<(u32, PairId)>,
     /// In order of arrival.
     pairs: Vec<PairId>,
-}
-
-/// Lists of pairs, end to end.
-#[derive(Debug, Default)]
-pub(crate) struct PairLists {
-    flat: Vec<PairId>,
-    ends: Vec<u32>,
-}
-
-impl PairLists {
-    pub(crate) fn push(&mut self, list: &[PairId]) {
-        self.flat.extend_from_slice(list);
-        self.ends.push(u32::try_from(self.flat.len()).expect("invariant: the registry refuses more pairs"));
-    }
-
-    pub(crate) fn get(&self, index: usize) -> &[PairId] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.flat[start as usize..self.ends[index] as usize]
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    fn heap_bytes(&self) -> usize {
-        (self.flat.capacity() + self.ends.capacity()) * size_of::<u32>()
-    }
 }
 
 impl Registry {
@@ -173,9 +148,10 @@ impl Registry {
         inner.symbols.labels(inner.series.get(series.0 as usize), &mut LabelsBuilder::new())
     }
 
-    /// The symbols so far, to be read without the lock.
-    pub(crate) fn symbols(&self) -> Symbols {
-        self.inner.read().symbols.clone()
+    /// The pairs of the series so far, and their symbols, to be read without the lock.
+    pub(crate) fn view(&self) -> (PairLists, Symbols) {
+        let inner = self.inner.read();
+        (inner.series.clone(), inner.symbols.clone())
     }
 
     /// The series that satisfy all matchers, of those registered before the call.
@@ -224,7 +200,7 @@ impl Inner {
 
     fn insert(&mut self, fingerprint: u64, labels: &Labels) -> Result<SeriesId> {
         let count = self.series.len();
-        if count >= u32::MAX as usize || self.series.flat.len() + labels.len() > u32::MAX as usize {
+        if count >= u32::MAX as usize {
             return Err(Error::TooManySeries { max: u32::MAX });
         }
         let id = count as u32;

@@ -1,7 +1,7 @@
 //! Series in label order, without building their label sets.
 //!
 //! A select or a seal of a million series must neither hold a million label sets nor a lock while it sorts: this keeps
-//! the interned pairs (four bytes a label) and a view of the symbols, and builds a label set when it is asked for one.
+//! four bytes a series and a view of the registry, and builds a label set when it is asked for one.
 
 use tsdb_core::{Labels, LabelsBuilder};
 
@@ -10,25 +10,18 @@ use super::{PairLists, Registry, SeriesId, Symbols};
 /// Series sorted by label set.
 #[derive(Debug, Default)]
 pub(crate) struct SortedSeries {
-    symbols: Symbols,
     lists: PairLists,
-    /// The series, and where its pairs are in `lists`; in label order.
-    order: Vec<(SeriesId, u32)>,
+    symbols: Symbols,
+    order: Vec<SeriesId>,
     builder: LabelsBuilder,
 }
 
 impl SortedSeries {
     /// `series` in label order.
-    pub(crate) fn new(registry: &Registry, series: &[SeriesId]) -> Self {
-        let mut lists = PairLists::default();
-        let mut order = Vec::with_capacity(series.len());
-        registry.for_each(series, |id, _, pairs| {
-            order.push((id, lists.len() as u32));
-            lists.push(pairs);
-        });
-        let symbols = registry.symbols();
-        order.sort_unstable_by(|a, b| symbols.compare(lists.get(a.1 as usize), lists.get(b.1 as usize)));
-        Self { symbols, lists, order, builder: LabelsBuilder::new() }
+    pub(crate) fn new(registry: &Registry, mut series: Vec<SeriesId>) -> Self {
+        let (lists, symbols) = registry.view();
+        series.sort_unstable_by(|a, b| symbols.compare(lists.get(a.0 as usize), lists.get(b.0 as usize)));
+        Self { lists, symbols, order: series, builder: LabelsBuilder::new() }
     }
 
     /// The number of series.
@@ -38,11 +31,11 @@ impl SortedSeries {
 
     /// The series at a place of the order.
     pub(crate) fn series(&self, place: usize) -> SeriesId {
-        self.order[place].0
+        self.order[place]
     }
 
     /// The label set at a place of the order.
     pub(crate) fn labels(&mut self, place: usize) -> Labels {
-        self.symbols.labels(self.lists.get(self.order[place].1 as usize), &mut self.builder)
+        self.symbols.labels(self.lists.get(self.order[place].0 as usize), &mut self.builder)
     }
 }

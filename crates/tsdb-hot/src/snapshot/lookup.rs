@@ -32,7 +32,7 @@ impl HotSource {
             }
             Source::Head { generation, .. } => {
                 let present = self.in_head(generation, matchers, range)?;
-                let mut series = SortedSeries::new(generation.registry(), &present);
+                let mut series = SortedSeries::new(generation.registry(), present);
                 Ok((0..series.len()).map(|place| series.labels(place)).collect())
             }
         }

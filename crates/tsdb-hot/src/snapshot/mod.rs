@@ -130,7 +130,7 @@ impl HotSource {
             Source::Head { generation, .. } => {
                 let registry = generation.registry();
                 let present = generation.present(&registry.select(matchers), range);
-                let series = SortedSeries::new(registry, &present);
+                let series = SortedSeries::new(registry, present);
                 let places = 0..series.len();
                 Select::Head { generation: Arc::clone(generation), series: Box::new(series), places }
             }

@@ -4,6 +4,9 @@
 //! takes the `io` lock. Whoever gets that first writes and fsyncs all that is queued by then; the others find their work
 //! done when their turn comes. So the number of fsyncs follows the disk, not the number of committers.
 //!
+//! Committers that come back as soon as they are done would fall into two groups that wait for each other's fsyncs. So
+//! before it writes, a leader waits for as many as were there at the last fsync, for no longer than part of what that took.
+//!
 //! **Failure.** When the disk is full, the segment is cut back to its last good byte and everything queued is refused;
 //! later commits try again. Any other failed write, and every failed fsync, poisons the log: nobody can know what is
 //! durable, and a second fsync would not tell. Nothing that failed ever reaches the head, because memory is written after
@@ -16,8 +19,9 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tsdb_vfs::{Vfs, VfsFile};
 
 use super::format::{HEADER_BYTES, Header};
@@ -28,6 +32,11 @@ use crate::head::{Generation, Ticket};
 use crate::registry::{Registry, SeriesId};
 use crate::{Error, Result, WalSync};
 
+/// A leader waits for other committers for at most this part of what the last fsync took,
+const GATHER_DIVISOR: u32 = 4;
+/// and no longer than this.
+const GATHER_MAX: Duration = Duration::from_millis(1);
+
 /// The writing end of the log.
 #[derive(Debug)]
 pub(crate) struct Wal {
@@ -36,6 +45,8 @@ pub(crate) struct Wal {
     sync: WalSync,
     segment_bytes: u64,
     queue: Mutex<Queue>,
+    /// Told of each commit that is queued.
+    queued: Condvar,
     io: Mutex<Io>,
 }
 
@@ -95,6 +106,10 @@ struct Io {
     failed: Vec<(u64, u64, Failure)>,
     poisoned: Option<Arc<str>>,
     spare: Vec<u8>,
+    /// How many committers there were at the last fsync: those that it was for, and those that had queued meanwhile.
+    committers: u64,
+    /// How long it took.
+    sync_took: Duration,
 }
 
 /// The segment being written.
@@ -180,8 +195,11 @@ impl Wal {
             failed: Vec::new(),
             poisoned: None,
             spare: Vec::new(),
+            committers: 1,
+            sync_took: Duration::ZERO,
         };
-        Self { vfs, dir, sync, segment_bytes, queue: Mutex::new(queue), io: Mutex::new(io) }
+        let (queue, io) = (Mutex::new(queue), Mutex::new(io));
+        Self { vfs, dir, sync, segment_bytes, queue, queued: Condvar::new(), io }
     }
 
     /// Makes a batch durable as the log's setting says. `samples` is its samples as the end of a group.
@@ -195,6 +213,7 @@ impl Wal {
     /// Makes a group that names no series by number durable as the log's setting says.
     pub(crate) fn commit_group(&self, group: &[u8]) -> Result<Ticket> {
         let (ticket, place) = self.queue.lock().push(group);
+        self.queued.notify_one();
         self.wait(ticket, place)
     }
 
@@ -233,16 +252,28 @@ impl Wal {
             }
         }
         let (ticket, place) = queue.push(samples);
+        drop(queue);
+        self.queued.notify_one();
         Ok(Queued::Here(ticket, place))
     }
 
     /// Writes what is queued, and fsyncs it if commits wait for that.
     fn flush(&self, io: &mut Io) {
+        let sync = self.sync == WalSync::Always;
         let (bytes, queued) = {
             let mut queue = self.queue.lock();
+            if sync {
+                let until = Instant::now() + (io.sync_took / GATHER_DIVISOR).min(GATHER_MAX);
+                let missing = |queue: &mut Queue| queue.queued - io.done < io.committers;
+                self.queued.wait_while_until(&mut queue, missing, until);
+            }
             (std::mem::replace(&mut queue.pending, std::mem::take(&mut io.spare)), queue.queued)
         };
-        self.write_group(io, bytes, queued, self.sync == WalSync::Always);
+        let group = queued - io.done;
+        let start = Instant::now();
+        self.write_group(io, bytes, queued, sync);
+        io.sync_took = start.elapsed();
+        io.committers = group + (self.queue.lock().queued - io.done);
     }
 
     /// Writes `bytes`, the commits up to `queued`, and records what became of them.
