@@ -6,4 +6,5 @@
 //! statistics. Every case can be made small (`smoke`), so that the pipeline can see that all still run.
 
 pub mod core;
+pub mod parquet;
 pub mod report;

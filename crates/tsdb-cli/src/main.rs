@@ -14,6 +14,7 @@ mod error;
 mod exposition;
 mod jsonl;
 mod output;
+mod parquet_files;
 mod time;
 
 use std::io::{self, Write};
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Query(args) => command::query::run(&store, &args),
         Command::Flush => command::flush::run(&store),
         Command::Status => command::status::run(&store),
+        Command::Inspect(args) => command::inspect::run(&store, &args),
         Command::Demo(args) => command::demo::run(&store, &args),
     };
     match done {
