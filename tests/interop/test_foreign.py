@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 from pathlib import Path
 
 import duckdb
@@ -34,9 +35,12 @@ def table() -> pyarrow.Table:
     )
 
 
-def expected() -> metrics.Samples:
+def expected(write) -> metrics.Samples:
     found: metrics.Samples = {}
     for row in table().to_pylist():
+        # pandas writes a NaN as null, and a row without a value is no sample.
+        if write is with_pandas and math.isnan(row["value"]):
+            continue
         pairs = {"host": row["host"] or "", "Zone": row["Zone"]}
         labels = tuple(sorted((name, value) for name, value in pairs.items() if value))
         ts = int(row["timestamp"].astimezone(datetime.UTC).timestamp() * 1000)
@@ -86,13 +90,13 @@ def test_selectors(tmp_path: Path, write):
         ('{absent="x"}', lambda l: False),
     ]:
         found = samples_of(Store.query_files(selector, file))
-        assert_same(found, {labels: points for labels, points in expected().items() if is_match(dict(labels))})
+        assert_same(found, {labels: points for labels, points in expected(write).items() if is_match(dict(labels))})
 
     start, end = metrics.START_MS + 30_000, metrics.START_MS + 60_000
     bounds = ["--start", metrics.seconds_text(start), "--end", metrics.seconds_text(end)]
     clipped = {
         labels: kept
-        for labels, points in expected().items()
+        for labels, points in expected(write).items()
         if (kept := {ts: value for ts, value in points.items() if start <= ts <= end})
     }
     assert_same(samples_of(Store.query_files("{}", file, arguments=bounds)), clipped)

@@ -86,13 +86,13 @@ def test_our_own_query_of_such_a_folder(layouts: Path, expected: metrics.Samples
 
 def test_a_label_that_was_promoted_later_in_sql(layouts: Path, expected: metrics.Samples):
     """As the format page says: in older files the label is in the map."""
-    rows = sum(len(points) for labels, points in expected.items() if dict(labels).get("job") == "collide")
-    where = "coalesce(job, labels['job']) = 'collide'"
+    rows = sum(len(points) for labels, points in expected.items() if dict(labels).get("shift") == "3")
+    where = "coalesce(shift, labels['shift']) = '3'"
     with duckdb.connect() as connection:
         table = f"read_parquet('{layouts}/evolving/*.parquet', union_by_name = true)"
         assert connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone() == (rows,)
     context = datafusion.SessionContext()
     context.register_parquet("samples", layouts / "evolving")
     # DataFusion's map gives a list of values for a key.
-    where = "coalesce(job, map_extract(labels, 'job')[1]) = 'collide'"
+    where = "coalesce(shift, map_extract(labels, 'shift')[1]) = '3'"
     assert context.sql(f"SELECT count(*) AS n FROM samples WHERE {where}").to_pylist() == [{"n": rows}]

@@ -28,6 +28,9 @@ pub struct Table {
 
 impl Table {
     /// The mixed workload of `series` series of `samples` samples each.
+    ///
+    /// # Panics
+    /// Never: there is always a last batch.
     #[must_use]
     pub fn generate(series: usize, samples: usize) -> Self {
         let workload = Mixed::new(series, samples).generate();
