@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use serde_json::{Value, json};
 use tsdb_core::TimeRange;
+use tsdb_parquet_io::tsdb_schema::LABEL_KEY;
 use tsdb_parquet_io::{ColumnLayout, FileLayout, FileMeta, Inspection, Origin, RowGroupLayout};
 
 use super::Store;
@@ -38,7 +39,10 @@ fn as_json(found: &Inspection) -> Value {
     let meta = found.samples.as_ref().ok();
     let time = |pick: fn(TimeRange) -> i64| meta.and_then(known_range).map(pick);
     let fields = layout.schema.fields().iter().map(|field| {
-        json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
+        json!({
+            "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable(),
+            "label": field.metadata().get(LABEL_KEY),
+        })
     });
     let row_groups = layout.row_groups.iter().map(|group| {
         json!({
@@ -102,7 +106,9 @@ fn print(out: &mut impl Write, found: &Inspection) -> io::Result<()> {
     writeln!(out, "\n\nschema")?;
     for field in layout.schema.fields() {
         let null = if field.is_nullable() { "" } else { ", never null" };
-        writeln!(out, "  {:<24} {}{null}", field.name(), short(&field.data_type().to_string()))?;
+        let label = field.metadata().get(LABEL_KEY).filter(|label| *label != field.name());
+        let label = label.map_or_else(String::new, |label| format!(", the label {label:?}"));
+        writeln!(out, "  {:<24} {}{null}{label}", field.name(), short(&field.data_type().to_string()))?;
     }
     print_columns(out, layout)?;
     print_row_groups(out, &layout.row_groups)?;

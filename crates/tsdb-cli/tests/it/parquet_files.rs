@@ -64,7 +64,7 @@ fn inspect_shows_what_is_in_a_file_of_ours() {
     assert_eq!((&found["bytes"], &found["bytes_per_sample"]), (&json!(bytes), &json!(bytes as f64 / 3.0)));
     assert_eq!(
         found["schema"][0],
-        json!({"name": "timestamp", "type": "Timestamp(ms, \"UTC\")", "nullable": false})
+        json!({"name": "timestamp", "type": "Timestamp(ms, \"UTC\")", "nullable": false, "label": null})
     );
     assert!(found["columns"][0]["encodings"].as_array().unwrap().contains(&json!("DELTA_BINARY_PACKED")));
     assert_eq!(found["row_groups"][0]["sorted_by"], json!(["__name__"]));
