@@ -41,18 +41,25 @@ pub fn run(options: &Options, report: &mut Report) -> io::Result<()> {
 }
 
 fn write(options: &Options, report: &mut Report, table: &Table, peers: &Peers) -> io::Result<()> {
-    let config = |layout| table.config(layout);
-    let [columns, map] = [config(LabelLayout::Hybrid), config(LabelLayout::Map)];
-    let mut in_columns = || _ = black_box(table.write(&columns));
-    let mut in_map = || _ = black_box(table.write(&map));
-    let times = median_cpu_seconds(options.rounds(), [&mut in_columns, &mut in_map]);
+    let small_pages = table.config(LabelLayout::Hybrid);
+    // As pyarrow cuts pages by itself: by their bytes only.
+    let large_pages = ParquetConfig { page_rows: small_pages.row_group_rows, ..small_pages.clone() };
+    let map = table.config(LabelLayout::Map);
+    let [small, large, map] = median_cpu_seconds(
+        options.rounds(),
+        [
+            &mut || _ = black_box(table.write(&small_pages)),
+            &mut || _ = black_box(table.write(&large_pages)),
+            &mut || _ = black_box(table.write(&map)),
+        ],
+    );
     let rows_per_s = |seconds: f64| table.rows() as f64 / seconds;
-    let same_pages =
-        peers.pyarrow_write_s.map_or(("the bar", PYARROW_ROWS_PER_S), |s| ("pyarrow", rows_per_s(s)));
-    let mut cases = vec![("write/columns", times[0], Some(same_pages)), ("write/map", times[1], None)];
-    if let Some(seconds) = peers.pyarrow_own_pages_write_s {
-        cases.insert(1, ("write/columns", times[0], Some(("pyarrow, large pages", rows_per_s(seconds)))));
-    }
+    let pyarrow = |seconds: Option<f64>| seconds.map(|s| ("pyarrow", rows_per_s(s)));
+    let cases = [
+        ("write/columns", small, pyarrow(peers.pyarrow_write_s).or(Some(("the bar", PYARROW_ROWS_PER_S)))),
+        ("write/columns, large pages", large, pyarrow(peers.pyarrow_own_pages_write_s)),
+        ("write/map", map, None),
+    ];
     for (case, seconds, baseline) in cases {
         report.add(&Figure {
             case,
