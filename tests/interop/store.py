@@ -23,11 +23,30 @@ class Store:
         self.data_dir = data_dir
 
     def run(self, *arguments: str | Path, stdin: bytes | None = None) -> bytes:
-        command = [binary(), *arguments, "--data-dir", self.data_dir]
+        return self.run_alone(*arguments, "--data-dir", self.data_dir, stdin=stdin)
+
+    @staticmethod
+    def run_alone(*arguments: str | Path, stdin: bytes | None = None) -> bytes:
+        """A command that needs no store."""
+        command = [binary(), *arguments]
         done = subprocess.run(command, input=stdin or b"", capture_output=True, timeout=300)
         if done.returncode != 0:
             raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
         return done.stdout
+
+    @staticmethod
+    def fails(*arguments: str | Path) -> str:
+        """What a command that must fail says about it."""
+        done = subprocess.run([binary(), *arguments], capture_output=True, timeout=300)
+        assert done.returncode == 1, done
+        return done.stderr.decode()
+
+    @classmethod
+    def query_files(cls, selector: str, *files: Path, arguments: list[str] = []) -> list[dict]:
+        """The series that `tsdb query` finds in files that are in no store."""
+        named = [part for file in files for part in ("--file", file)]
+        printed = cls.run_alone("query", selector, "--format", "jsonl", *named, *arguments)
+        return [json.loads(line) for line in printed.decode("utf-8").splitlines()]
 
     def import_text(self, text: str, name: str = "metrics.txt", *arguments: str) -> dict:
         """Imports `text` from a file of that name and returns the summary."""
@@ -49,14 +68,7 @@ class Store:
 
     def query(self, selector: str = "{}", *arguments: str) -> Samples:
         """The float samples that `tsdb query` prints. No series and no timestamp may come twice."""
-        found: Samples = {}
-        for line in self.query_lines(selector, *arguments):
-            labels: Labels = tuple(sorted(line["labels"].items()))
-            assert labels not in found, f"series printed twice: {labels}"
-            points = {ts: value_bits(value) for ts, value in line.get("samples", [])}
-            assert len(points) == len(line.get("samples", [])), f"timestamp printed twice: {labels}"
-            found[labels] = points
-        return found
+        return samples_of(self.query_lines(selector, *arguments))
 
     def cold_files(self) -> list[Path]:
         return sorted((self.data_dir / "cold" / "data").glob("**/*.parquet"))
@@ -64,6 +76,18 @@ class Store:
     def cold_glob(self) -> str:
         """What a reader is pointed at to see all files."""
         return str(self.data_dir / "cold" / "data" / "**" / "*.parquet")
+
+
+def samples_of(lines: list[dict]) -> Samples:
+    """The float samples of series as `tsdb query` prints them."""
+    found: Samples = {}
+    for line in lines:
+        labels: Labels = tuple(sorted(line["labels"].items()))
+        assert labels not in found, f"series printed twice: {labels}"
+        points = {ts: value_bits(value) for ts, value in line.get("samples", [])}
+        assert len(points) == len(line.get("samples", [])), f"timestamp printed twice: {labels}"
+        found[labels] = points
+    return found
 
 
 def value_bits(text: str) -> int:

@@ -40,7 +40,7 @@ def test_reader_sees_what_went_in(flushed: Filled, reader: str):
 def test_rows_are_sorted_by_series_then_time(flushed: Filled):
     for file in flushed.store.cold_files():
         table = pyarrow.parquet.ParquetFile(file).read()
-        columns = Columns(file)
+        columns = Columns([file])
         by_label = sorted((label, table[column].to_pylist()) for column, label in columns.label_of.items())
         maps = table["labels"].to_pylist() if columns.has_map else [[]] * table.num_rows
         times = table["timestamp"].cast("int64").to_pylist()

@@ -3,15 +3,17 @@
 import json
 from pathlib import Path
 
+import datafusion
 import duckdb
 import pandas
 import polars
+import pyarrow
 import pyarrow.parquet
 import pytest
 
 import metrics
 from conftest import Filled
-from readers import READERS, read_all
+from readers import READERS, datafusion_table, read_all
 from store import Store, assert_same, value_bits
 
 STALE = "NaN(0x7ff0000000000002)"
@@ -156,8 +158,18 @@ def rows_with_duckdb(file: Path) -> list[tuple]:
         return connection.execute(sql, [str(file)]).fetchall()
 
 
+def rows_with_datafusion(file: Path) -> list[tuple]:
+    # The dictionary of another batch is another one: as plain strings they are one column.
+    kind = datafusion.col("kind").cast(pyarrow.string()).alias("kind")
+    chosen = datafusion_table([file]).select(kind, datafusion.col("timestamp"), datafusion.col("histogram"))
+    return rows_of_arrow(chosen.to_arrow_table())
+
+
 def rows_with_pyarrow(file: Path) -> list[tuple]:
-    table = pyarrow.parquet.ParquetFile(file).read()
+    return rows_of_arrow(pyarrow.parquet.ParquetFile(file).read())
+
+
+def rows_of_arrow(table: pyarrow.Table) -> list[tuple]:
     times = table["timestamp"].cast("int64").to_pylist()
     return [row for row in zip(table["kind"].to_pylist(), times, table["histogram"].to_pylist()) if row[2]]
 
@@ -177,10 +189,18 @@ def rows_with_polars(file: Path) -> list[tuple]:
     return list(zip(frame["kind"].cast(polars.String).to_list(), times, frame["histogram"].to_list()))
 
 
-@pytest.mark.parametrize("rows_with", [rows_with_duckdb, rows_with_pyarrow, rows_with_pandas, rows_with_polars])
+ROWS_WITH = [rows_with_datafusion, rows_with_duckdb, rows_with_pandas, rows_with_polars, rows_with_pyarrow]
+
+
+@pytest.mark.parametrize("rows_with", ROWS_WITH)
 def test_reader_sees_every_field(histograms: Filled, rows_with):
+    assert_same_histograms(rows_with, histograms.store.cold_files())
+
+
+def assert_same_histograms(rows_with, files: list[Path]) -> None:
+    """That `rows_with` finds the histograms of `lines()` in the files, each field bit for bit."""
     found = {}
-    for file in histograms.store.cold_files():
+    for file in files:
         if "histogram" in pyarrow.parquet.read_schema(file).names:
             found.update({(kind, int(ts)): comparable(struct) for kind, ts, struct in rows_with(file)})
     expected = expected_rows()
@@ -206,7 +226,7 @@ def test_unflushed_histograms_survive_a_restart(empty: Store):
     assert empty.query_lines("latency") == lines()
 
 
-def test_histograms_in_sql(histograms: Filled):
+def test_histograms_in_duckdb_sql(histograms: Filled):
     table = f"read_parquet('{histograms.store.cold_glob()}', union_by_name = true)"
     with duckdb.connect() as connection:
         count, top, bucket = connection.execute(
@@ -219,6 +239,18 @@ def test_histograms_in_sql(histograms: Filled):
         ).fetchone()
     assert (count, top, bucket) == (2**53 + 13 + 239, 18.25, 2**53 + 1)
     assert observed == (3.75 + 239, 0.6)
+
+
+def test_histograms_in_datafusion_sql(histograms: Filled):
+    context = datafusion.SessionContext()
+    context.register_parquet("samples", histograms.store.data_dir / "cold" / "data")
+    # A field of a struct inside an aggregate goes by its brackets; the table's name is no part of it.
+    found = context.sql(
+        """SELECT max(histogram['count_int']) AS count, max(histogram['sum']) AS top,
+                  max(histogram['positive_counts_int'][1]) AS bucket
+           FROM samples WHERE kind = 'integer' AND NOT isnan(histogram['sum'])"""
+    )
+    assert found.to_pylist() == [{"count": 2**53 + 13 + 239, "top": 18.25, "bucket": 2**53 + 1}]
 
 
 def test_nan_payloads_survive(empty: Store):

@@ -2,12 +2,17 @@
 
 use std::path::{Path, absolute};
 
+use crate::interop;
 use crate::peers;
 use crate::run::{Failure, Result};
 use crate::workspace::{BENCHES, Workspace};
 
 /// What the names of the programs begin with.
 const PREFIX: &str = "bench-";
+/// The programs that measure Python packages beside ours.
+const WITH_PYTHON: &[&str] = &["bench-parquet"];
+/// Where such a program looks for the Python that has them.
+const PEERS_PYTHON: &str = "TSDB_PEERS_PYTHON";
 
 /// Runs each program once with `--smoke`, and each criterion target with `--test`.
 pub(crate) fn smoke(workspace: &Workspace) -> Result<()> {
@@ -32,6 +37,12 @@ pub(crate) fn run(workspace: &Workspace, names: &[String], json: Option<&Path>, 
         command = command.args(&peers);
         if let Some(file) = &json {
             command = command.arg("--json").arg(file);
+        }
+        if WITH_PYTHON.contains(&program) {
+            match interop::environment(workspace) {
+                Ok(python) => command = command.env(PEERS_PYTHON, python),
+                Err(reason) => eprintln!("xtask: the Python packages are not measured: {reason}"),
+            }
         }
         command.run()?;
     }

@@ -7,10 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::run::{Cmd, Failure, Result};
-use crate::workspace::{CLI, Workspace};
+use crate::workspace::{CLI, TESTS, Workspace};
 
 /// The suite, relative to the root.
 const SUITE: &str = "tests/interop";
+/// The program that writes files in layouts that the binary has no setting for.
+const LAYOUTS: &str = "cold-layouts";
 /// The oldest Python (3.N) that the pinned packages support.
 const PYTHON_MINOR_MIN: u32 = 11;
 
@@ -18,17 +20,20 @@ const PYTHON_MINOR_MIN: u32 = 11;
 pub(crate) fn run(workspace: &Workspace, pytest_args: &[String]) -> Result<()> {
     let python = environment(workspace)?;
     workspace.cargo().args(["build", "--release", "-p", CLI, "--bin", "tsdb"]).run()?;
-    let binary = workspace.target.join("release").join(format!("tsdb{}", std::env::consts::EXE_SUFFIX));
+    workspace.cargo().args(["build", "--release", "-p", TESTS, "--example", LAYOUTS]).run()?;
+    let release = workspace.target.join("release");
+    let program = |name: &str| format!("{name}{}", std::env::consts::EXE_SUFFIX);
     Cmd::new(&python, &workspace.root)
         .args(["-m", "pytest", "-p", "no:cacheprovider", SUITE])
         .args(pytest_args)
-        .env("TSDB_BIN", &binary)
+        .env("TSDB_BIN", release.join(program("tsdb")))
+        .env("TSDB_LAYOUTS", release.join("examples").join(program(LAYOUTS)))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .run()
 }
 
 /// The Python of an environment that holds the pinned packages, made if there is none or another one.
-fn environment(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn environment(workspace: &Workspace) -> Result<PathBuf> {
     let version = host_python(workspace)?;
     let requirements = workspace.root.join(SUITE).join("requirements.txt");
     let wanted = fs::read_to_string(&requirements)

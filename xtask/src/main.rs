@@ -77,7 +77,7 @@ enum Task {
     },
     /// Run `tsdb demo` in a fresh data directory
     Demo,
-    /// Read the files of a real store with DuckDB, pyarrow, pandas and Polars
+    /// Read the files of a real store with DataFusion, DuckDB, pyarrow, pandas and Polars, and theirs with ours
     Interop {
         /// Handed to pytest
         #[arg(last = true, value_name = "PYTEST_ARGS")]

@@ -11,6 +11,8 @@ use crate::run::{Cmd, Failure, Result};
 pub(crate) const BENCHES: &str = "tsdb-benches";
 /// The package with the binary.
 pub(crate) const CLI: &str = "tsdb-cli";
+/// The package with the tests of the whole workspace.
+pub(crate) const TESTS: &str = "tsdb-tests";
 /// The package whose place is in the tests of the others.
 pub(crate) const TESTKIT: &str = "tsdb-testkit";
 

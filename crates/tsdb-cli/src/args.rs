@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Status,
     /// Read everything that is stored and report damage.
     Verify(VerifyArgs),
+    /// Show what is in a Parquet file: columns, encodings, sizes. Ours or any other.
+    Inspect(InspectArgs),
     /// Show the whole life of data on a million generated samples.
     Demo(DemoArgs),
 }
@@ -91,6 +93,10 @@ pub(crate) struct QueryArgs {
     pub(crate) selector: String,
     #[command(flatten)]
     pub(crate) times: TimeArgs,
+    /// Ask these Parquet files, ours or other tools', in place of the store. Where two have a sample for one
+    /// series and time, the file named later is right.
+    #[arg(long = "file", value_name = "FILE", conflicts_with = "data_dir")]
+    pub(crate) files: Vec<PathBuf>,
     /// How to print. `--json` is short for jsonl.
     #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
     pub(crate) format: QueryFormat,
@@ -147,7 +153,16 @@ const QUERY_EXAMPLES: &str = "\
 Examples:
   tsdb query up
   tsdb query 'node_cpu_seconds_total{mode!=\"idle\",cpu=~\"0|1\"}' --start -2h --end -1h
-  tsdb query '{job=\"api\"}' --start 2026-01-01T00:00:00Z --end 1767229200 --format csv";
+  tsdb query '{job=\"api\"}' --start 2026-01-01T00:00:00Z --end 1767229200 --format csv
+  tsdb query '{host=~\"web.*\"}' --file load.parquet --file load2.parquet
+
+A file of another tool needs a column `timestamp` and a number column `value`; each string column is a label.";
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The Parquet file.
+    pub(crate) file: PathBuf,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum QueryFormat {

@@ -14,6 +14,7 @@ mod error;
 mod exposition;
 mod jsonl;
 mod output;
+mod parquet_files;
 mod time;
 
 use std::io::{self, Write};
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => command::verify::run(&store, &args),
         Command::Flush => command::flush::run(&store),
         Command::Status => command::status::run(&store),
+        Command::Inspect(args) => command::inspect::run(&store, &args),
         Command::Demo(args) => command::demo::run(&store, &args),
     };
     match done {

@@ -1,12 +1,35 @@
 //! What is in a file, for people: row groups, columns, encodings, sizes.
 
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-/// The row groups of a file.
+use crate::{FileMeta, Result};
+
+/// What is in a Parquet file, whoever wrote it.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Columns, row groups, encodings and sizes.
+    pub layout: FileLayout,
+    /// What the file holds for us, or why it holds no samples.
+    pub samples: Result<FileMeta>,
+}
+
+/// The columns and row groups of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileLayout {
     /// Who wrote the file, in its own words.
     pub created_by: String,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Rows of all row groups.
+    pub rows: u64,
+    /// The top-level columns as Arrow types.
+    pub schema: SchemaRef,
+    /// All pairs of the file's key-value metadata but the embedded Arrow schema, which [`schema`](Self::schema) is.
+    pub key_values: Vec<(String, String)>,
     /// The row groups, in order.
     pub row_groups: Vec<RowGroupLayout>,
 }
@@ -31,8 +54,8 @@ pub struct ColumnLayout {
     pub path: String,
     /// The encodings of its pages, as Parquet names them.
     pub encodings: Vec<String>,
-    /// The codec, as Parquet names it.
-    pub compression: String,
+    /// The codecs, as Parquet names them; a column of one row group has one.
+    pub compressions: Vec<String>,
     /// Values, nulls included.
     pub values: u64,
     /// Nulls, if the statistics count them.
@@ -48,10 +71,31 @@ pub struct ColumnLayout {
 }
 
 impl FileLayout {
-    pub(crate) fn new(metadata: &ParquetMetaData) -> Self {
-        let created_by = metadata.file_metadata().created_by().unwrap_or_default().to_owned();
-        let row_groups = (0..metadata.num_row_groups()).map(|group| row_group(metadata, group)).collect();
-        Self { created_by, row_groups }
+    pub(crate) fn new(metadata: &ParquetMetaData, schema: &SchemaRef, bytes: u64) -> Self {
+        let file = metadata.file_metadata();
+        let pairs = file.key_value_metadata().into_iter().flatten();
+        Self {
+            created_by: file.created_by().unwrap_or_default().to_owned(),
+            bytes,
+            rows: unsigned(file.num_rows()),
+            schema: Arc::clone(schema),
+            key_values: pairs
+                .filter(|pair| pair.key != ARROW_SCHEMA_META_KEY)
+                .map(|pair| (pair.key.clone(), pair.value.clone().unwrap_or_default()))
+                .collect(),
+            row_groups: (0..metadata.num_row_groups()).map(|group| row_group(metadata, group)).collect(),
+        }
+    }
+
+    /// The leaf columns over all row groups: counts and bytes added up, each encoding and codec named once.
+    #[must_use]
+    pub fn columns(&self) -> Vec<ColumnLayout> {
+        let mut groups = self.row_groups.iter().map(|group| &group.columns);
+        let mut total = groups.next().cloned().unwrap_or_default();
+        for group in groups {
+            total.iter_mut().zip(group).for_each(|(total, column)| total.add(column));
+        }
+        total
     }
 
     /// Compressed bytes of the leaf columns whose path is `column` or begins with it and a dot, over all row
@@ -63,6 +107,24 @@ impl FileLayout {
         };
         let columns = self.row_groups.iter().flat_map(|group| &group.columns);
         columns.filter(|c| is_of(&c.path)).map(|c| c.compressed_bytes).sum()
+    }
+}
+
+impl ColumnLayout {
+    /// Adds the same column of another row group.
+    fn add(&mut self, other: &Self) {
+        let unite = |all: &mut Vec<String>, more: &[String]| {
+            let new: Vec<String> = more.iter().filter(|name| !all.contains(name)).cloned().collect();
+            all.extend(new);
+        };
+        unite(&mut self.encodings, &other.encodings);
+        unite(&mut self.compressions, &other.compressions);
+        self.values += other.values;
+        self.nulls = self.nulls.zip(other.nulls).map(|(a, b)| a + b);
+        self.compressed_bytes += other.compressed_bytes;
+        self.uncompressed_bytes += other.uncompressed_bytes;
+        self.pages = self.pages.zip(other.pages).map(|(a, b)| a + b);
+        self.has_bloom_filter |= other.has_bloom_filter;
     }
 }
 
@@ -88,7 +150,7 @@ fn column(column: &ColumnChunkMetaData, pages: Option<usize>) -> ColumnLayout {
     ColumnLayout {
         path: column.column_path().string(),
         encodings: column.encodings().map(|encoding| encoding.to_string()).collect(),
-        compression: column.compression_codec().to_string(),
+        compressions: vec![column.compression_codec().to_string()],
         values: unsigned(column.num_values()),
         nulls: column.statistics().and_then(parquet::file::statistics::Statistics::null_count_opt),
         compressed_bytes: unsigned(column.compressed_size()),

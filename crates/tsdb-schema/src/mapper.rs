@@ -224,7 +224,8 @@ fn build_schema(layout: LabelLayout, labels: &[LabelColumn], histograms: bool, m
         fields.push(Field::new(column, label_type(), true).with_metadata(metadata));
     }
     if map {
-        fields.push(Field::new(LABELS_COLUMN, DataType::Map(label_map_entries(), false), false));
+        // Never null in a row that has it, but a reader that unites files puts nulls where a file has no map.
+        fields.push(Field::new(LABELS_COLUMN, DataType::Map(label_map_entries(), false), true));
     }
     let metadata = HashMap::from([(LAYOUT_KEY.to_owned(), layout.name().to_owned())]);
     Arc::new(Schema::new_with_metadata(fields, metadata))

@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 pub(crate) mod flush;
 pub(crate) mod import;
+pub(crate) mod inspect;
 pub(crate) mod lookup;
 pub(crate) mod query;
 pub(crate) mod status;

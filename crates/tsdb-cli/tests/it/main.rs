@@ -6,5 +6,7 @@
 mod bad_input;
 /// The life of data from the command line.
 mod commands;
+/// Parquet files that belong to no store: `inspect`, and `query --file`.
+mod parquet_files;
 /// Runs the binary in a data directory of its own.
 mod tsdb;

@@ -28,7 +28,9 @@ pub(super) fn batches(
             .with_projection(mask)
             .with_row_groups(plan.row_groups);
         if let Some(selection) = plan.selection {
-            builder = builder.with_row_selection(selection);
+            // The decoder keeps columns that a predicate has decoded, and to that end widens the selection to whole
+            // batches: pages that were ruled out would be read all the same. Decoding a few pages twice costs less.
+            builder = builder.with_row_selection(selection).with_max_predicate_cache_size(0);
         }
         if let Some(filter) = plan.filter {
             builder = builder.with_row_filter(filter);

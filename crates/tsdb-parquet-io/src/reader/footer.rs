@@ -21,7 +21,7 @@ use super::source::Source;
 use crate::file_meta::{CREATOR, value_of};
 use crate::filter_to_arrow_expression::time_range_of;
 use crate::tail::{MAGIC, TAIL_KEY, TRAILER_BYTES, TailChecks, footer_len};
-use crate::{Error, FileMeta, Origin, Result};
+use crate::{Error, FileLayout, FileMeta, Result};
 
 /// Bytes read from the end of a file in the hope of getting footer and page index at once.
 pub const DEFAULT_TAIL_READ_BYTES: u64 = 64 * 1024;
@@ -60,8 +60,15 @@ impl ColdFileMetadata {
     }
 }
 
+/// Footer and page index of any Parquet file, whatever its columns are.
+pub(super) struct Footer {
+    pub(super) arrow: ArrowReaderMetadata,
+    is_own: bool,
+    len: u64,
+}
+
 /// Reads, checks and decodes the end of the file, which has `len` bytes.
-pub(super) async fn load(source: &Source, len: u64) -> Result<ColdFileMetadata> {
+pub(super) async fn load(source: &Source, len: u64) -> Result<Footer> {
     let tail = Tail::read(source, len).await?;
     let footer = tail.footer(source.path())?;
     let metadata = contain(source.path(), || {
@@ -79,7 +86,9 @@ pub(super) async fn load(source: &Source, len: u64) -> Result<ColdFileMetadata> 
         Some(range) => with_page_index(source, len, metadata, &tail, range, is_own).await?,
         None => metadata,
     };
-    interpret(source.path(), metadata, is_own, len)
+    let metadata = Arc::new(metadata);
+    let arrow = contain(source.path(), || arrow_metadata(source.path(), &metadata))?;
+    Ok(Footer { arrow, is_own, len })
 }
 
 /// The last bytes of a file.
@@ -232,19 +241,24 @@ async fn with_page_index(
     })
 }
 
-/// Finds out which column holds what and what the file says of itself.
-fn interpret(path: &str, metadata: ParquetMetaData, is_own: bool, len: u64) -> Result<ColdFileMetadata> {
-    let metadata = Arc::new(metadata);
-    let arrow = contain(path, || arrow_metadata(path, &metadata))?;
-    let mapper = SchemaMapper::from_schema(arrow.schema()).map_err(Error::not_samples(path))?;
-    let file = metadata.file_metadata();
-    let meta = if is_own {
-        FileMeta::from_own(path, file, len)?
-    } else {
-        FileMeta::from_foreign(file, time_range_of(&metadata, arrow.schema()), len)
-    };
-    debug_assert!(is_own == (meta.origin == Origin::Tsdb), "the origin is the creator's");
-    Ok(ColdFileMetadata { arrow, mapper, meta })
+impl Footer {
+    /// Finds out which column holds what and what the file says of itself.
+    pub(super) fn interpret(self, path: &str) -> Result<ColdFileMetadata> {
+        let schema = self.arrow.schema();
+        let mapper = SchemaMapper::from_schema(schema).map_err(Error::not_samples(path))?;
+        let file = self.arrow.metadata().file_metadata();
+        let meta = if self.is_own {
+            FileMeta::from_own(path, file, self.len)?
+        } else {
+            FileMeta::from_foreign(file, time_range_of(self.arrow.metadata(), schema), self.len)
+        };
+        Ok(ColdFileMetadata { arrow: self.arrow, mapper, meta })
+    }
+
+    /// Row groups, columns, encodings and sizes.
+    pub(super) fn layout(&self) -> FileLayout {
+        FileLayout::new(self.arrow.metadata(), self.arrow.schema(), self.len)
+    }
 }
 
 /// The Arrow schema, from the one embedded in the file or, where that does not fit, from Parquet's own types.

@@ -10,10 +10,12 @@
 mod batches;
 mod contain;
 mod footer;
+mod rows;
 mod series;
 mod source;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -30,9 +32,10 @@ use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_schema::{HISTOGRAM_COLUMN, LABELS_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
 
 use crate::filter_to_arrow_expression::FilterToArrowExpression;
-use crate::{ColdStorageReader, Error, FileLayout, FileMeta, Result};
+use crate::{ColdStorageReader, Error, FileLayout, FileMeta, Inspection, Result};
 use contain::contain;
 pub use footer::{ColdFileMetadata, DEFAULT_TAIL_READ_BYTES};
+use rows::RowRanges;
 use source::Source;
 
 /// Rows of a decoded batch. Row groups are a multiple of it by default, and the decoder's own default of
@@ -55,6 +58,9 @@ pub struct ReadRequest {
     pub matchers: Arc<[Matcher]>,
     /// Only rows with a timestamp in this range.
     pub range: TimeRange,
+    /// Only the rows with these numbers, counted from 0 over the whole file; `None` for all. The ranges may come in
+    /// any order and overlap: each row comes once, in file order. Numbers beyond the file's end name nothing.
+    pub rows: Option<Vec<Range<u64>>>,
     /// Most rows of a batch. Default [`DEFAULT_READ_BATCH_ROWS`].
     pub batch_rows: usize,
 }
@@ -65,6 +71,7 @@ impl Default for ReadRequest {
             columns: None,
             matchers: Arc::from([]),
             range: TimeRange::ALL,
+            rows: None,
             batch_rows: DEFAULT_READ_BATCH_ROWS,
         }
     }
@@ -87,12 +94,21 @@ impl ParquetReader {
     /// the file is; [`Error::Store`] when it cannot be read.
     pub async fn open(store: Arc<dyn ObjectStore>, path: Path, size: Option<u64>) -> Result<Self> {
         let source = Source::new(store, path);
-        let len = match size {
-            Some(size) => size,
-            None => source.len().await?,
-        };
-        let metadata = Arc::new(footer::load(&source, len).await?);
+        let footer = footer::load(&source, source.len_or(size).await?).await?;
+        let metadata = Arc::new(footer.interpret(source.path())?);
         Ok(Self { source, metadata })
+    }
+
+    /// What is in the Parquet file at `path`, whether it holds samples or not. No rows are read.
+    ///
+    /// # Errors
+    /// [`Error::NotParquet`], [`Error::Damaged`]; [`Error::Store`] when the file cannot be read.
+    pub async fn inspect(store: Arc<dyn ObjectStore>, path: Path, size: Option<u64>) -> Result<Inspection> {
+        let source = Source::new(store, path);
+        let footer = footer::load(&source, source.len_or(size).await?).await?;
+        let layout = footer.layout();
+        let samples = footer.interpret(source.path()).map(|metadata| metadata.file_meta().clone());
+        Ok(Inspection { layout, samples })
     }
 
     /// The reader of a file whose metadata was read before. Nothing is read.
@@ -116,7 +132,7 @@ impl ParquetReader {
     /// Row groups, columns, encodings and sizes, for people and tools that ask what is in a file.
     #[must_use]
     pub fn layout(&self) -> FileLayout {
-        FileLayout::new(self.metadata.parquet())
+        FileLayout::new(self.metadata.parquet(), self.metadata.arrow.schema(), self.file_meta().bytes)
     }
 
     /// See [`ColdStorageReader::select`].
@@ -124,7 +140,7 @@ impl ParquetReader {
     pub fn select(&self, matchers: Arc<[Matcher]>, range: TimeRange) -> BoxStream<'static, Result<Series>> {
         let columns = self.sample_columns();
         let mask = self.roots(|name| columns.contains(name));
-        let batches = self.read(matchers, range, mask, DEFAULT_READ_BATCH_ROWS);
+        let batches = self.read(ReadRequest { matchers, range, ..ReadRequest::default() }, mask);
         series::series(self.source.path().to_owned(), Arc::clone(&self.metadata), batches)
     }
 
@@ -143,34 +159,34 @@ impl ParquetReader {
                 self.roots(|name| columns.contains(name))
             }
         };
-        self.read(request.matchers, request.range, mask, request.batch_rows.max(1))
+        self.read(request, mask)
     }
 
     /// The rows that match, pruned first by what the footer says and by bloom filters.
-    fn read(
-        &self,
-        matchers: Arc<[Matcher]>,
-        range: TimeRange,
-        mask: ProjectionMask,
-        batch_rows: usize,
-    ) -> BoxStream<'static, Result<RecordBatch>> {
+    fn read(&self, request: ReadRequest, mask: ProjectionMask) -> BoxStream<'static, Result<RecordBatch>> {
         let (source, metadata) = (self.source.clone(), Arc::clone(&self.metadata));
         let plan = async move {
             let filter = FilterToArrowExpression::new(
                 metadata.parquet(),
                 metadata.arrow.schema(),
                 metadata.mapper(),
-                &matchers,
-                range,
+                &request.matchers,
+                request.range,
             );
-            let row_groups = filter.row_groups();
+            let rows = request.rows.map(RowRanges::new);
+            let mut row_groups = filter.row_groups();
+            if let Some(rows) = &rows {
+                row_groups = rows.row_groups(metadata.parquet(), row_groups);
+            }
             let row_groups = prune_by_bloom(&source, metadata.parquet(), &filter, row_groups).await?;
+            let by_number = rows.map(|rows| rows.selection(metadata.parquet(), &row_groups));
+            let by_page = filter.row_selection(&row_groups);
             let plan = ReadPlan {
-                selection: filter.row_selection(&row_groups),
+                selection: by_number.into_iter().chain(by_page).reduce(|a, b| a.intersection(&b)),
                 filter: filter.row_filter(&row_groups),
                 row_groups,
             };
-            Ok::<_, Error>(batches::batches(source, &metadata, plan, mask, batch_rows))
+            Ok::<_, Error>(batches::batches(source, &metadata, plan, mask, request.batch_rows.max(1)))
         };
         futures::stream::once(plan).try_flatten().boxed()
     }

@@ -27,9 +27,12 @@ impl Source {
         self.path.as_ref()
     }
 
-    /// The length of the file in bytes.
-    pub(super) async fn len(&self) -> Result<u64> {
-        Ok(self.store.head(&self.path).await.map_err(Error::store(self.path()))?.size)
+    /// The length of the file in bytes; the store is asked only if it is not `known`.
+    pub(super) async fn len_or(&self, known: Option<u64>) -> Result<u64> {
+        match known {
+            Some(len) => Ok(len),
+            None => Ok(self.store.head(&self.path).await.map_err(Error::store(self.path()))?.size),
+        }
     }
 
     /// The bytes of `range`.

@@ -11,8 +11,9 @@ use super::order::OrderCheck;
 use crate::file_meta::CREATOR;
 use crate::{Compression, Error, ParquetConfig, Result, ValueEncoding};
 
-/// Rows that the encoder takes between two looks at a page's size.
-const WRITE_BATCH_ROWS: usize = 1024;
+/// Rows that the encoder takes between two looks at a page's size, if pages have that many. Each look costs every
+/// column; long strings are cut by their bytes all the same.
+const WRITE_BATCH_ROWS: usize = 4096;
 
 /// The properties of a file with `config`, of which `order` tells what may be declared.
 pub(super) fn writer_properties(

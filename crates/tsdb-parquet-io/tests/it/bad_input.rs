@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use object_store::path::Path;
 use tsdb_core::{Matcher, Series, TimeRange};
-use tsdb_parquet_io::{Error, ParquetConfig, ParquetReader, Result};
+use tsdb_parquet_io::{Error, Origin, ParquetConfig, ParquetReader, Result};
 use tsdb_schema::LabelLayout;
 use tsdb_testkit::{assert_series_eq, series_diff};
 
@@ -185,4 +185,61 @@ async fn a_label_value_of_a_megabyte_fits_every_layout() {
         assert_eq!(found.expect("our own file").len(), 1, "{label_layout}");
         assert_series_eq(&select(&reader, &[], TimeRange::ALL).await.expect("our own file"), &all);
     }
+}
+
+#[tokio::test]
+async fn ten_thousand_label_names_fit_every_layout() {
+    let names: Vec<String> = (0..10_000).map(|i| format!("label{i:05}")).collect();
+    let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), &name[5..])).collect();
+    let all = vec![series(&pairs, (0..3).map(|ms| (ms, 1.0)))];
+    for (label_layout, promoted_labels) in [
+        (LabelLayout::Columns, names.clone()),
+        (LabelLayout::Map, Vec::new()),
+        (LabelLayout::Hybrid, vec!["label00007".to_owned()]),
+    ] {
+        let config = ParquetConfig { label_layout, promoted_labels, ..ParquetConfig::default() };
+        let reader = open(write(config, &all).expect("fits").1).await.expect("our own file");
+        let query = [Matcher::equal("label00007", "00007"), Matcher::equal("label09999", "09999")];
+        assert_series_eq(&select(&reader, &query, TimeRange::ALL).await.expect("our own file"), &all);
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_in_a_foreign_footer_never_panics() {
+    // A file that another tool rewrote: the same bytes under another creator, so that no checksum protects them.
+    let (_, ours) = fixture();
+    let creator = b"tsdb-parquet-io";
+    let at = ours.windows(creator.len()).rposition(|w| w == creator).expect("the creator is in the footer");
+    let mut foreign = ours.clone();
+    foreign[at] = b'x';
+    assert_eq!(open(foreign.clone()).await.expect("a foreign file").file_meta().origin, Origin::Foreign);
+    for at in footer_at(&foreign) - 400..foreign.len() {
+        for bit in 0..8 {
+            let mut flipped = foreign.clone();
+            flipped[at] ^= 1 << bit;
+            // Nothing tells whether a statistic was flipped: the answer may differ, but it is an answer or an error.
+            let query = [Matcher::equal("instance", "host-00002")];
+            let _ = read(flipped, &query, TimeRange::new(0, 200_000)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn inspecting_tells_damage_from_a_file_without_samples() {
+    let (_, file) = fixture();
+    let inspect =
+        async |file: Vec<u8>| ParquetReader::inspect(store(file).await, Path::from(PATH), None).await;
+    let found = inspect(file.clone()).await.expect("a sound fixture");
+    let meta = found.samples.expect("our own file");
+    assert_eq!((meta.rows, meta.bytes, found.layout.rows), (240, file.len() as u64, 240));
+    let columns = found.layout.columns();
+    let timestamp = &columns[0];
+    assert_eq!((timestamp.path.as_str(), timestamp.values, timestamp.nulls), ("timestamp", 240, Some(0)));
+    assert_eq!(timestamp.compressed_bytes, found.layout.compressed_bytes_of("timestamp"));
+    assert!(timestamp.pages.is_some_and(|pages| pages >= 12), "{timestamp:?}");
+
+    let mut flipped = file.clone();
+    flipped[footer_at(&file) + 20] ^= 1;
+    assert!(matches!(inspect(flipped).await, Err(Error::Damaged { .. })));
+    assert!(matches!(inspect(file[..50].to_vec()).await, Err(Error::NotParquet { .. })));
 }

@@ -1,9 +1,10 @@
 //! Any samples through a file, under each layout and with pages and row groups of odd sizes: every query
 //! gives what the oracle gives, bit for bit.
 
+use futures::TryStreamExt;
 use proptest::prelude::*;
-use tsdb_core::{Labels, Matcher, TimeRange};
-use tsdb_parquet_io::{ParquetConfig, ValueEncoding};
+use tsdb_core::{Matcher, TimeRange};
+use tsdb_parquet_io::{ParquetConfig, ReadRequest, ValueEncoding};
 use tsdb_schema::LabelLayout;
 use tsdb_testkit::strategies::{Script, matchers_for, script, time_range};
 use tsdb_testkit::{Oracle, assert_series_eq};
@@ -99,21 +100,52 @@ proptest! {
             }
         });
     }
-}
 
-#[test]
-fn labels_with_ten_thousand_names_go_through_the_map() {
-    let pairs: Vec<(String, String)> = (0..10_000).map(|i| (format!("label{i:05}"), i.to_string())).collect();
-    let labels = Labels::from_pairs(pairs).expect("valid labels");
-    let mut oracle = Oracle::new();
-    for ms in 0..3 {
-        oracle.append(&labels, ms, tsdb_core::SampleValue::Float(1.0));
+    #[test]
+    fn a_row_selection_gives_its_rows_of_the_answer(
+        (script, queries) in script_and_queries(),
+        shape in shape(),
+        ranges in prop::collection::vec((0..80_u64, 0..30_u64), 0..6),
+    ) {
+        let mut oracle = Oracle::new();
+        for (labels, timestamp_ms, value) in script.iter() {
+            oracle.append(labels, timestamp_ms, value.clone());
+        }
+        let all = oracle.all();
+        let names = all.iter().flat_map(|s| s.labels.iter().map(|(name, _)| name.to_owned())).collect();
+        let (_, file) = write(shape.config(names, true), &all).expect("sorted samples");
+        let ranges: Vec<_> = ranges.into_iter().map(|(start, length)| start..start + length).collect();
+
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let reader = open(file).await.expect("our own file");
+            for (matchers, range) in queries {
+                // Row by row: a sample is in the answer if its number is selected and the query has it.
+                let mut expected = Vec::new();
+                let samples = all.iter().flat_map(|s| s.samples.iter().map(move |(ms, _)| (&s.labels, ms)));
+                for (row, (labels, ms)) in (0..).zip(samples) {
+                    let selected = ranges.iter().any(|rows| rows.contains(&row));
+                    if selected && range.contains(ms) && Matcher::all_match(&matchers, labels) {
+                        expected.push((labels.clone(), ms));
+                    }
+                }
+                let request = ReadRequest {
+                    matchers: matchers.into(),
+                    range,
+                    rows: Some(ranges.clone()),
+                    batch_rows: 7,
+                    ..ReadRequest::default()
+                };
+                let tables: Vec<_> = reader.read_batch(request).try_collect().await.expect("our own file");
+                let mapper = reader.metadata().mapper();
+                let mut found = Vec::new();
+                for table in &tables {
+                    for series in mapper.record_batch_to_sample_batch(table).expect("our own table").series {
+                        found.extend(series.samples.iter().map(|(ms, _)| (series.labels.clone(), ms)));
+                    }
+                }
+                assert_eq!(found, expected);
+            }
+        });
     }
-    let promoted_labels = vec!["label00007".to_owned()];
-    let (_, file) =
-        write(ParquetConfig { promoted_labels, ..ParquetConfig::default() }, &oracle.all()).expect("fits");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let query = [Matcher::equal("label00007", "7"), Matcher::equal("label09999", "9999")];
-    let found = runtime.block_on(async { select(&open(file).await?, &query, TimeRange::ALL).await });
-    assert_series_eq(&found.expect("our own file"), &oracle.all());
 }

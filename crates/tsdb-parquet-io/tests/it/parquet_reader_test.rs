@@ -102,10 +102,15 @@ async fn test_read_schema_and_shared_metadata() {
     let schema = ColdStorageReader::read_schema(&reader).await.unwrap();
     assert_eq!(schema.field(0).name(), "timestamp");
     assert!(reader.metadata().memory_bytes() > 1000);
+    let counting = Arc::new(counting::Counting::new(store(file).await));
     let shared =
-        ParquetReader::with_metadata(store(file).await, Path::from(PATH), Arc::clone(reader.metadata()));
+        ParquetReader::with_metadata(counting.clone(), Path::from(PATH), Arc::clone(reader.metadata()));
+    assert_eq!(counting.requests(), 0, "the footer is not read again");
+    let none = matchers(&[(MatchOp::Equal, "__name__", "zzz")]);
+    assert!(select(&shared, &none, TimeRange::ALL).await.unwrap().is_empty());
+    assert_eq!(counting.requests(), 0, "the statistics in memory rule out every row group");
     let count = select(&shared, &[], TimeRange::ALL).await.unwrap().len();
-    assert_eq!(count, 60);
+    assert_eq!((count, counting.requests()), (60, 6), "a request for each row group");
 }
 
 /// The row groups that a query keeps, and how many rows its pages keep of them.
@@ -181,6 +186,55 @@ async fn bloom_filters_rule_out_what_bounds_cannot() {
 }
 
 #[tokio::test]
+async fn pages_out_of_the_time_range_are_not_read() {
+    let file = write(config(), &three_metrics()).unwrap().1;
+    let counting = Arc::new(counting::Counting::new(store(file).await));
+    let reader = ParquetReader::open(counting.clone(), Path::from(PATH), None).await.unwrap();
+    let request =
+        |range| ReadRequest { columns: Some(vec!["timestamp".into()]), range, ..ReadRequest::default() };
+    let bytes_of = async |range| {
+        let before = counting.bytes();
+        let tables: Vec<_> = reader.read_batch(request(range)).try_collect().await.unwrap();
+        let rows: usize = tables.iter().map(arrow::array::RecordBatch::num_rows).sum();
+        (rows, counting.bytes() - before)
+    };
+    let (all_rows, all_bytes) = bytes_of(TimeRange::ALL).await;
+    // Pages of 100 rows: every series of 200 samples has its first sample in a page of its first half.
+    let (first_rows, first_bytes) = bytes_of(TimeRange::new(0, 0)).await;
+    assert_eq!((all_rows, first_rows), (12_000, 60));
+    assert!(first_bytes < all_bytes * 3 / 5, "{first_bytes} of {all_bytes} bytes were read");
+}
+
+#[tokio::test]
+async fn rows_are_selected_by_their_numbers() {
+    let reader = open(write(config(), &three_metrics()).unwrap().1).await.unwrap();
+    let rows_of = async |request: ReadRequest| -> Vec<(String, i64)> {
+        let tables: Vec<_> = reader.read_batch(request).try_collect().await.unwrap();
+        let mapper = reader.metadata().mapper();
+        let samples = tables.iter().flat_map(|t| mapper.record_batch_to_sample_batch(t).unwrap().series);
+        samples
+            .flat_map(|s| {
+                s.samples.timestamps_ms.clone().into_iter().map(move |ms| (s.labels.to_string(), ms))
+            })
+            .collect()
+    };
+    let all = rows_of(ReadRequest::default()).await;
+    // Over the border of two row groups, overlapping, backwards, and beyond the end.
+    let rows = Some(vec![11_999..99_999, 1_990..2_005, 2_001..2_010, 0..1, 7..7]);
+    let picked = rows_of(ReadRequest { rows: rows.clone(), ..ReadRequest::default() }).await;
+    let numbers = (0..1).chain(1_990..2_010).chain(11_999..12_000);
+    assert_eq!(picked, numbers.map(|row| all[row].clone()).collect::<Vec<_>>());
+    // Together with matchers and a time range, which prune pages of their own.
+    let disk = matchers(&[(MatchOp::Equal, "__name__", "disk")]);
+    let range = TimeRange::new(0, 15_000);
+    let picked = rows_of(ReadRequest { rows, matchers: disk.into(), range, ..ReadRequest::default() }).await;
+    let expected: Vec<_> = [0, 2_000, 2_001].iter().map(|row: &usize| all[*row].clone()).collect();
+    assert_eq!(picked, expected);
+    let none = rows_of(ReadRequest { rows: Some(Vec::new()), ..ReadRequest::default() }).await;
+    assert!(none.is_empty());
+}
+
+#[tokio::test]
 async fn one_read_opens_a_file_and_one_reads_a_row_group() {
     let file = write(config(), &three_metrics()).unwrap().1;
     let size = file.len() as u64;
@@ -188,10 +242,12 @@ async fn one_read_opens_a_file_and_one_reads_a_row_group() {
     let reader = ParquetReader::open(counting.clone(), Path::from(PATH), Some(size)).await.unwrap();
     assert_eq!(counting.requests(), 1);
     assert_eq!(select(&reader, &[], TimeRange::ALL).await.unwrap().len(), 60);
+    // The pages of all columns, with the dictionaries between them, in a request of the store for each row group.
     assert_eq!(counting.requests(), 1 + 6);
 }
 
-/// A store that counts the requests for bytes.
+/// A store that counts the requests for bytes, as a store over a network gets them: the ranges of one call are
+/// coalesced by the store's trait, those of several calls are not.
 mod counting {
     use std::fmt;
     use std::ops::Range;
@@ -203,19 +259,26 @@ mod counting {
     use futures::stream::BoxStream;
     use object_store::path::Path;
     use object_store::{
-        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-        PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT,
+        ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+        Result, coalesce_ranges,
     };
 
     #[derive(Debug)]
     pub(super) struct Counting {
         inner: Arc<dyn ObjectStore>,
         requests: AtomicUsize,
+        bytes: AtomicUsize,
     }
 
     impl Counting {
         pub(super) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-            Self { inner, requests: AtomicUsize::new(0) }
+            Self { inner, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+        }
+
+        /// The bytes that callers asked for.
+        pub(super) fn bytes(&self) -> usize {
+            self.bytes.load(Ordering::Relaxed)
         }
 
         pub(super) fn requests(&self) -> usize {
@@ -249,8 +312,9 @@ mod counting {
         }
 
         async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-            self.requests.fetch_add(1, Ordering::Relaxed);
-            self.inner.get_ranges(from, ranges).await
+            let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+            self.bytes.fetch_add(usize::try_from(bytes).expect("a small file"), Ordering::Relaxed);
+            coalesce_ranges(ranges, |range| self.get_range(from, range), OBJECT_STORE_COALESCE_DEFAULT).await
         }
 
         fn delete_stream(&self, all: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {

@@ -90,6 +90,9 @@ fn test_label_mapping() {
     let map = LabelMapArray::new(table.column_by_name("labels").unwrap()).unwrap();
     assert_eq!(map.row(0).collect::<Vec<_>>(), [("__name__", "up"), ("job", "api")]);
     assert_eq!(map.value(2, "zone"), "eu");
+    // Declared nullable: DataFusion fills it with nulls when it unites the file with one that has no map.
+    assert!(table.schema().field_with_name("labels").unwrap().is_nullable());
+    assert_eq!(table["labels"].null_count(), 0);
     let DataType::Map(entries, false) = table["labels"].data_type().clone() else { panic!("not a map") };
     let DataType::Struct(fields) = entries.data_type() else { panic!("not a map of pairs") };
     assert_eq!(
@@ -112,6 +115,33 @@ fn test_label_mapping() {
     ] {
         let error = mapper.sample_batch_to_record_batch(&up()).unwrap_err();
         assert!(matches!(&error, Error::NoColumn { what, .. } if what.contains("zone")), "{error}");
+    }
+}
+
+#[test]
+fn tables_of_different_schemas_read_as_one() {
+    // A label that was in the map of an older table, has a column in a newer one, and is not in a third at all.
+    let series = up().series;
+    let older = mapper(LabelLayout::Hybrid, &["__name__"]);
+    let newer = mapper(LabelLayout::Hybrid, &["__name__", "job", "zone"]).without_label_map();
+    let other = mapper(LabelLayout::Columns, &["__name__", "pod"]);
+    let pod = self::series(&[("__name__", "up"), ("pod", "p")], &[(5, 5.0)]);
+    let tables = [
+        older.sample_batch_to_record_batch(&SampleBatch::new(series.clone())).unwrap(),
+        newer.sample_batch_to_record_batch(&SampleBatch::new(series.clone())).unwrap(),
+        other.sample_batch_to_record_batch(&SampleBatch::new(vec![pod.clone()])).unwrap(),
+    ];
+    let read = |table: &RecordBatch| {
+        let mapper = SchemaMapper::from_schema(&table.schema()).unwrap();
+        mapper.record_batch_to_sample_batch(table).unwrap().series
+    };
+    for (table, expected) in tables.iter().zip([&series, &series, &vec![pod]]) {
+        let found = read(table);
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert_eq!(found.labels, expected.labels);
+            assert!(found.samples.bits_eq(&expected.samples));
+        }
     }
 }
 

@@ -1,0 +1,98 @@
+"""The same samples in every label layout, codec and encoding, and over a folder of files with different columns."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import datafusion
+import duckdb
+import pytest
+
+import metrics
+from readers import READERS, Columns
+from store import Store, assert_same, samples_of
+from test_histograms import ROWS_WITH, assert_same_histograms, lines, text_of
+
+SHAPES = ["columns-zstd", "map-snappy", "hybrid-lz4", "hybrid-none", "byte-stream-split", "compat"]
+
+
+def families() -> list[metrics.Family]:
+    rng = metrics.random.Random(20260102)
+    return [
+        metrics.awkward_values(),
+        metrics.awkward_labels(rng),
+        metrics.colliding_names(rng),
+        metrics.unusual_times(),
+    ]
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the program writes."""
+    program = os.environ.get("TSDB_LAYOUTS")
+    if not program:
+        raise RuntimeError("TSDB_LAYOUTS is not set: run the suite with `cargo xtask interop`")
+    out = tmp_path_factory.mktemp("layouts")
+    store = Store(out / "data")
+    store.import_text(metrics.openmetrics(families()))
+    store.import_text(text_of(lines()), "histograms.jsonl")
+    subprocess.run([program, store.data_dir, out], check=True, timeout=300)
+    return out
+
+
+@pytest.fixture(scope="module")
+def expected() -> metrics.Samples:
+    """The floats; a series of histograms alone is none of theirs."""
+    turns = (("__name__", "latency"), ("kind", "turns"))
+    return {**metrics.samples(families()), turns: {ts: metrics.bits(1.5) for ts, _ in lines()[-1]["samples"]}}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("reader", READERS)
+def test_floats(layouts: Path, expected: metrics.Samples, shape: str, reader: str):
+    assert_same(READERS[reader]([layouts / f"{shape}.parquet"]), expected)
+
+
+# The others have `kind` in the map.
+@pytest.mark.parametrize("shape", ["columns-zstd", "hybrid-none", "byte-stream-split"])
+@pytest.mark.parametrize("rows_with", ROWS_WITH)
+def test_histograms(layouts: Path, shape: str, rows_with):
+    assert_same_histograms(rows_with, [layouts / f"{shape}.parquet"])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_our_own_query(layouts: Path, expected: metrics.Samples, shape: str):
+    printed = Store.query_files("{}", layouts / f"{shape}.parquet")
+    assert_same({labels: points for labels, points in samples_of(printed).items() if points}, expected)
+    assert [line for line in printed if line["labels"]["__name__"] == "latency"] == lines()
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_folder_of_files_with_different_columns_is_one_table(
+    layouts: Path, expected: metrics.Samples, reader: str
+):
+    files = sorted((layouts / "evolving").glob("*.parquet"))
+    columns = [set(Columns([file]).names) for file in files]
+    assert len(files) == 3 and columns[0] < columns[1] and "labels" in columns[1] and "labels" not in columns[2]
+    assert_same(READERS[reader](files), expected)
+
+
+def test_our_own_query_of_such_a_folder(layouts: Path, expected: metrics.Samples):
+    printed = Store.query_files("{}", *sorted((layouts / "evolving").glob("*.parquet")))
+    assert_same({labels: points for labels, points in samples_of(printed).items() if points}, expected)
+    only = Store.query_files('{kind="turns"}', *sorted((layouts / "evolving").glob("*.parquet")))
+    assert only == [lines()[-1]]
+
+
+def test_a_label_that_was_promoted_later_in_sql(layouts: Path, expected: metrics.Samples):
+    """As the format page says: in older files the label is in the map."""
+    rows = sum(len(points) for labels, points in expected.items() if dict(labels).get("shift") == "3")
+    where = "coalesce(shift, labels['shift']) = '3'"
+    with duckdb.connect() as connection:
+        table = f"read_parquet('{layouts}/evolving/*.parquet', union_by_name = true)"
+        assert connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone() == (rows,)
+    context = datafusion.SessionContext()
+    context.register_parquet("samples", layouts / "evolving")
+    # DataFusion's map gives a list of values for a key.
+    where = "coalesce(shift, map_extract(labels, 'shift')[1]) = '3'"
+    assert context.sql(f"SELECT count(*) AS n FROM samples WHERE {where}").to_pylist() == [{"n": rows}]
