@@ -165,8 +165,9 @@ impl HotStore {
     /// what this store holds itself, it takes care.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for matchers that no selector can say; [`Error::StorageFull`], [`Error::WalPoisoned`],
-    /// [`Error::Io`].
+    /// [`Error::Invalid`](crate::Error::Invalid) for matchers that no selector can say;
+    /// [`Error::StorageFull`](crate::Error::StorageFull), [`Error::WalPoisoned`](crate::Error::WalPoisoned),
+    /// [`Error::Io`](crate::Error::Io).
     pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<u64> {
         let _freezing = self.freezing.lock();
         let (live, mut tombstones) = {

@@ -1,19 +1,26 @@
 //! The builder of label sets: any order in, the canonical set out, buffers reused.
 
-use super::encoding::{STRING_BYTES_MAX, encoded_len, write_str};
+use std::ops::Range;
+
+use super::encoding::{STRING_BYTES_MAX, encoded_len, read_str, write_str};
 use super::{Labels, Quoted};
 use crate::{Error, Result};
 
 /// Collects pairs in any order and builds [`Labels`]. Reuse it through [`LabelsBuilder::clear`]: after the first
 /// set, only the set itself is allocated.
+///
+/// Pairs that come in order, as they mostly do, are encoded as they come; the first that does not has all of them
+/// collected and sorted.
 #[derive(Clone, Debug, Default)]
 pub struct LabelsBuilder {
-    /// All names and values pushed, one after another.
-    text: String,
-    /// Where each pair lies in `text`.
-    pairs: Vec<Pair>,
-    /// Where the canonical encoding is put together.
+    /// The canonical encoding: of all pairs so far while they come in order.
     encoded: String,
+    /// Where the last name lies in `encoded`.
+    last_name: Range<usize>,
+    /// All names and values that were pushed, one after another, once a pair came out of order.
+    text: String,
+    /// Where each pair lies in `text`; empty while pairs come in order.
+    pairs: Vec<Pair>,
 }
 
 /// A pair as offsets in the builder's text: the name is `start..middle`, the value `middle..end`.
@@ -33,12 +40,41 @@ impl LabelsBuilder {
 
     /// Forgets the pairs and keeps the memory.
     pub fn clear(&mut self) {
+        self.encoded.clear();
+        self.last_name = 0..0;
         self.text.clear();
         self.pairs.clear();
     }
 
     /// Adds a pair. What is wrong with it (an empty or repeated name) is told by [`LabelsBuilder::build`].
     pub fn push(&mut self, name: &str, value: &str) {
+        // An empty name is not above the last one either.
+        let in_order = self.pairs.is_empty()
+            && &self.encoded[self.last_name.clone()] < name
+            && !value.is_empty()
+            && name.len().max(value.len()) <= STRING_BYTES_MAX;
+        if in_order {
+            write_str(&mut self.encoded, name);
+            let end = self.encoded.len();
+            self.last_name = end - name.len()..end;
+            write_str(&mut self.encoded, value);
+            return;
+        }
+        if self.pairs.is_empty() {
+            let encoded = std::mem::take(&mut self.encoded);
+            let mut rest = encoded.as_str();
+            while !rest.is_empty() {
+                let (name, after) = read_str(rest);
+                let (value, after) = read_str(after);
+                self.collect(name, value);
+                rest = after;
+            }
+            self.encoded = encoded;
+        }
+        self.collect(name, value);
+    }
+
+    fn collect(&mut self, name: &str, value: &str) {
         let start = self.text.len();
         self.text.push_str(name);
         let middle = self.text.len();
@@ -63,10 +99,12 @@ impl LabelsBuilder {
     }
 
     fn encode(&mut self) -> Result<&str> {
-        let Self { text, pairs, encoded } = self;
+        let Self { text, pairs, encoded, .. } = self;
+        if pairs.is_empty() {
+            return Ok(encoded);
+        }
         let name = |p: &Pair| &text[p.start..p.middle];
         let value = |p: &Pair| &text[p.middle..p.end];
-        // Most callers push in order already; the check is cheaper than the sort.
         if !pairs.is_sorted_by(|a, b| name(a) < name(b)) {
             pairs.sort_unstable_by(|a, b| name(a).cmp(name(b)));
             if let Some(twice) = pairs.windows(2).find(|w| name(&w[0]) == name(&w[1])) {

@@ -1,34 +1,28 @@
-//! The postings of a registry: for each pair and each label name its series.
+//! The postings of a registry: for each pair its series.
 //!
 //! Series are added one by one as they are registered. At opening they come by the million and nobody reads yet: then a
 //! thread of its own builds the index of what the registering one tells it.
 
 use tsdb_core::Postings;
 
-use super::{PairId, PairLists, Symbols};
+use super::{PairId, PairLists};
 
-/// The postings of all pairs and names.
+/// The postings of all pairs. (Those of a label name are the union of its pairs': few ask for them, and keeping them would
+/// double what a new series costs here.)
 #[derive(Debug, Default)]
 pub(super) struct Index {
     by_pair: Vec<Postings>,
-    by_name: Vec<Postings>,
 }
 
 impl Index {
     /// Adds the series that comes after all others.
-    pub(super) fn add(&mut self, series: u32, pairs: &[PairId], symbols: &Symbols) {
+    pub(super) fn add(&mut self, series: u32, pairs: &[PairId]) {
         for &pair in pairs {
-            self.add_pair(series, pair, symbols.name_of(pair));
-        }
-    }
-
-    fn add_pair(&mut self, series: u32, pair: PairId, name: u32) {
-        for (postings, number) in [(&mut self.by_pair, pair), (&mut self.by_name, name)] {
-            let number = number as usize;
-            if postings.len() <= number {
-                postings.resize(number + 1, Postings::new());
+            let pair = pair as usize;
+            if self.by_pair.len() <= pair {
+                self.by_pair.resize(pair + 1, Postings::new());
             }
-            postings[number].insert(series);
+            self.by_pair[pair].insert(series);
         }
     }
 
@@ -37,35 +31,23 @@ impl Index {
         &self.by_pair[pair as usize]
     }
 
-    /// The series that have a label name, which some series has.
-    pub(super) fn having(&self, name: u32) -> &Postings {
-        &self.by_name[name as usize]
-    }
-
     pub(super) fn heap_bytes(&self) -> usize {
-        let of = |postings: &Vec<Postings>| {
-            postings.capacity() * size_of::<Postings>()
-                + postings.iter().map(Postings::heap_bytes).sum::<usize>()
-        };
-        of(&self.by_pair) + of(&self.by_name)
+        self.by_pair.capacity() * size_of::<Postings>()
+            + self.by_pair.iter().map(Postings::heap_bytes).sum::<usize>()
     }
 }
 
-/// Series that were registered and are not in the index: their pairs, and the number of each pair's name.
+/// The pairs of series that were registered and are not in the index.
 #[derive(Debug, Default)]
-pub(crate) struct NewSeries {
-    lists: PairLists,
-    names: Vec<u32>,
-}
+pub(crate) struct NewSeries(PairLists);
 
 impl NewSeries {
-    pub(super) fn push(&mut self, pairs: &[PairId], symbols: &Symbols) {
-        self.lists.push(pairs);
-        self.names.extend(pairs.iter().map(|&pair| symbols.name_of(pair)));
+    pub(super) fn push(&mut self, pairs: &[PairId]) {
+        self.0.push(pairs);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lists.len()
+        self.0.len()
     }
 }
 
@@ -78,11 +60,8 @@ pub(crate) struct IndexBuilder {
 
 impl IndexBuilder {
     pub(crate) fn add(&mut self, new: &NewSeries) {
-        let mut names = new.names.iter();
-        for place in 0..new.lists.len() {
-            for (&pair, &name) in new.lists.get(place).iter().zip(&mut names) {
-                self.index.add_pair(self.series, pair, name);
-            }
+        for place in 0..new.len() {
+            self.index.add(self.series, new.0.get(place));
             self.series += 1;
         }
     }

@@ -26,14 +26,20 @@ impl PairLists {
     /// Adds a list: that of a label set, whose length the head limits.
     pub(crate) fn push(&mut self, list: &[PairId]) {
         if self.pages.last().is_none_or(|page| page.ends.len() == PAGE_LISTS) {
-            if let Some(full) = self.pages.last_mut().and_then(Arc::get_mut) {
-                full.flat.shrink_to_fit();
-            }
-            self.pages.push(Arc::new(Page { flat: Vec::new(), ends: Vec::with_capacity(PAGE_LISTS) }));
+            let page = self.close_page();
+            self.pages.push(Arc::new(page));
         }
         let page = Arc::make_mut(self.pages.last_mut().expect("invariant: a page was just made"));
         page.flat.extend_from_slice(list);
         page.ends.push(page.flat.len() as u32);
+    }
+
+    /// Gives back the spare capacity of a page that is full, unless a reader holds it. Gives the next one, with room for
+    /// as much.
+    fn close_page(&mut self) -> Page {
+        let Some(full) = self.pages.last_mut().and_then(Arc::get_mut) else { return Page::default() };
+        full.flat.shrink_to_fit();
+        Page { flat: Vec::with_capacity(full.flat.len()), ends: Vec::with_capacity(PAGE_LISTS) }
     }
 
     pub(crate) fn get(&self, index: usize) -> &[PairId] {

@@ -62,6 +62,8 @@ struct Inner {
     symbols: Symbols,
     names: HashTable<u32>,
     by_name: Vec<NamePairs>,
+    /// The names of the label set that was registered last, or of a longer one before it.
+    last_names: Vec<u32>,
     series: PairLists,
     /// Half a fingerprint finds a series; the labels decide.
     by_fingerprint: HashTable<(u32, SeriesId)>,
@@ -106,8 +108,8 @@ impl Registry {
             return Ok(found);
         }
         let id = inner.insert(fingerprint, labels)?;
-        let Inner { series, symbols, index, .. } = &mut *inner;
-        index.add(id.0, series.get(id.0 as usize), symbols);
+        let Inner { series, index, .. } = &mut *inner;
+        index.add(id.0, series.get(id.0 as usize));
         Ok(id)
     }
 
@@ -120,7 +122,7 @@ impl Registry {
             return Ok(found);
         }
         let id = inner.insert(fingerprint, labels)?;
-        new.push(inner.series.get(id.0 as usize), &inner.symbols);
+        new.push(inner.series.get(id.0 as usize));
         Ok(id)
     }
 
@@ -209,18 +211,28 @@ impl Inner {
         if bytes > LABELS_BYTES_MAX {
             return Err(Error::LabelsTooLarge { bytes, max: LABELS_BYTES_MAX });
         }
-        pairs.extend(labels.iter().map(|(name, value)| self.intern(name, value)));
+        for (place, (name, value)) in labels.iter().enumerate() {
+            let name = self.name_at(place, name);
+            let hashed = hash(value);
+            let pair = self.find_pair(name, value, hashed);
+            pairs.push(pair.unwrap_or_else(|| self.insert_pair(name, value, hashed)));
+        }
         self.series.push(&pairs);
         let half = half(fingerprint);
         self.by_fingerprint.insert_unique(spread(half), (half, SeriesId(id)), |&(half, _)| spread(half));
         Ok(SeriesId(id))
     }
 
-    /// The number of a pair, interned if it is new.
-    fn intern(&mut self, name: &str, value: &str) -> PairId {
-        let name = self.find_name(name).unwrap_or_else(|| self.insert_name(name));
-        let hashed = hash(value);
-        self.find_pair(name, value, hashed).unwrap_or_else(|| self.insert_pair(name, value, hashed))
+    /// The number of the name at a place of a label set, interned if it is new. Most label sets have the names of the one
+    /// before.
+    fn name_at(&mut self, place: usize, name: &str) -> u32 {
+        if let Some(&last) = self.last_names.get(place).filter(|&&last| self.symbols.name(last) == name) {
+            return last;
+        }
+        let number = self.find_name(name).unwrap_or_else(|| self.insert_name(name));
+        self.last_names.truncate(place);
+        self.last_names.push(number);
+        number
     }
 
     fn find_name(&self, name: &str) -> Option<u32> {
@@ -302,12 +314,6 @@ impl LabelIndex for RegistryView<'_> {
             }
         }
         Ok(found.into_iter().collect())
-    }
-
-    fn postings_having(&self, name: &str) -> Result<Postings, Self::Error> {
-        let inner = self.registry.inner.read();
-        let name = inner.find_name(name);
-        Ok(name.map(|name| inner.index.having(name).clone()).unwrap_or_default())
     }
 }
 

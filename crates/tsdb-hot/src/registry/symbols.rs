@@ -57,8 +57,8 @@ impl Symbols {
     /// Adds a pair; gives its number.
     pub(crate) fn push(&mut self, name: u32, value: &str) -> PairId {
         if self.pages.last().is_none_or(|page| page.pairs.len() == PAGE_PAIRS) {
-            self.close_page();
-            self.pages.push(Arc::default());
+            let page = self.close_page();
+            self.pages.push(Arc::new(page));
         }
         let page = Arc::make_mut(self.pages.last_mut().expect("invariant: a page was just made"));
         page.text.push_str(value);
@@ -66,12 +66,12 @@ impl Symbols {
         (self.len() - 1) as PairId
     }
 
-    /// Gives back the spare capacity of a page that is full, unless a reader holds it.
-    fn close_page(&mut self) {
-        if let Some(page) = self.pages.last_mut().and_then(Arc::get_mut) {
-            page.text.shrink_to_fit();
-            page.pairs.shrink_to_fit();
-        }
+    /// Gives back the spare capacity of a page that is full, unless a reader holds it. Gives the next one, with room for
+    /// as much.
+    fn close_page(&mut self) -> Page {
+        let Some(full) = self.pages.last_mut().and_then(Arc::get_mut) else { return Page::default() };
+        full.text.shrink_to_fit();
+        Page { text: String::with_capacity(full.text.len()), pairs: Vec::with_capacity(PAGE_PAIRS) }
     }
 
     /// A label name by its number.
