@@ -43,6 +43,11 @@ fn write_until_killed() {
     let (Some(dir), Ok(first)) = (std::env::var_os(DIR), std::env::var(FIRST)) else {
         panic!("{DIR} and {FIRST} are not set: this is no test by itself");
     };
+    // Should it ever stand still, the test fails and does not wait for ever.
+    thread::spawn(|| {
+        thread::sleep(Duration::from_secs(60));
+        std::process::exit(3);
+    });
     let engine = open(Path::new(&dir));
     let committed = AtomicU64::new(0);
     thread::scope(|scope| {

@@ -120,3 +120,30 @@ fn a_damaged_cold_file_is_an_error_of_the_query() {
     let error = engine.select(&[], TimeRange::ALL).unwrap().find_map(Result::err).unwrap().to_string();
     assert!(error.contains(file.file_name().unwrap().to_str().unwrap()), "{error}");
 }
+
+#[test]
+fn any_damage_to_the_log_of_a_store_that_was_closed_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path()).unwrap();
+    let labels = Labels::from_pairs([("__name__", "up")]).unwrap();
+    let mut batch = engine.appender();
+    for t in 0..20 {
+        batch.append(&labels, t, t as f64).unwrap();
+    }
+    batch.commit().unwrap();
+    engine.close().unwrap();
+    let segment = only_file(dir.path().join("wal"));
+    let whole = fs::read(&segment).unwrap();
+    // The last record, which says that all before it was durable, is the one that nothing vouches for.
+    for at in 0..whole.len() - 17 {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(&segment, &damaged).unwrap();
+        let error = Engine::open(dir.path()).map(|_| at).unwrap_err();
+        assert!(matches!(error, Error::Hot(tsdb_hot::Error::WalDamaged { .. })), "{at}: {error}");
+        assert_eq!(fs::read(&segment).unwrap(), damaged, "{at}: nothing was changed");
+    }
+    fs::write(&segment, &whole).unwrap();
+    let engine = Engine::open(dir.path()).unwrap();
+    assert_eq!(engine.stats().hot.head.samples, 20);
+}

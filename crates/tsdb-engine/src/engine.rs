@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use futures::TryStreamExt;
@@ -23,6 +24,9 @@ use crate::{Appender, EngineBuilder, EngineStats};
 const LOCK_FILE: &str = "LOCK";
 /// The directory of the cold tier.
 const COLD_DIR: &str = "cold";
+
+/// How long after a seal that failed the next one is tried, unless somebody asks for it.
+const SEAL_RETRY: Duration = Duration::from_secs(10);
 
 /// What one flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct Engine {
     dir: PathBuf,
     /// One flush at a time.
     maintenance: Mutex<()>,
+    /// After a seal that failed: not to be tried by itself before this.
+    seal_after: parking_lot::Mutex<Option<Instant>>,
     /// Held until the engine is dropped.
     _lock: Box<dyn VfsLock>,
 }
@@ -83,7 +89,15 @@ impl Engine {
         let (hot, recovery) =
             HotStore::open(Arc::clone(&vfs), &dir, options.hot, &handed_over, catalog.next_sequence)?;
         cold.forget_handed_over().await;
-        Ok(Self { hot: Arc::new(hot), cold, recovery, dir, maintenance: Mutex::new(()), _lock: lock })
+        Ok(Self {
+            hot: Arc::new(hot),
+            cold,
+            recovery,
+            dir,
+            maintenance: Mutex::new(()),
+            seal_after: parking_lot::Mutex::default(),
+            _lock: lock,
+        })
     }
 
     /// What opening found in the WAL.
@@ -101,7 +115,8 @@ impl Engine {
     /// The series that match all `matchers` (an empty list selects everything), in label order, each with its
     /// samples inside `range`, over all tiers. Series without a sample in `range` are left out.
     ///
-    /// The answer is that of the moment of the call: later appends, seals and flushes do not change it.
+    /// What was committed before the call is in the answer, and seals and flushes meanwhile do not change it; a sample that
+    /// is committed meanwhile may be in it.
     ///
     /// # Errors
     /// The stream ends at its first error: a damaged block or cold file, or a store that cannot be read.
@@ -168,7 +183,7 @@ impl Engine {
     /// [`Error::Hot`] when the last sync of the WAL fails.
     pub async fn close(self) -> Result<()> {
         let _no_flush_under_way = self.maintenance.lock().await;
-        Ok(self.hot.sync()?)
+        Ok(self.hot.close()?)
     }
 
     /// Seals on a thread of its own: it is work for a processor, and other tasks go on meanwhile.
@@ -189,12 +204,13 @@ impl Engine {
     /// Seals when the head is over its limits and nobody else is at it. The append that came here is durable
     /// already, so a failure is not its own: it is logged, and the next one tries again.
     pub(crate) fn seal_if_needed(&self) {
-        if !self.hot.needs_seal() {
+        if !self.hot.needs_seal() || self.seal_after.lock().is_some_and(|after| Instant::now() < after) {
             return;
         }
         let Ok(_one_at_a_time) = self.maintenance.try_lock() else { return };
         if let Err(error) = self.hot.seal() {
-            tracing::error!(%error, "could not seal the head");
+            tracing::error!(%error, "could not seal the head; it stays in memory and in the log");
+            *self.seal_after.lock() = Some(Instant::now() + SEAL_RETRY);
         }
     }
 }

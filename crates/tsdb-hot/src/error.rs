@@ -32,10 +32,10 @@ pub enum Error {
         /// The longest that is taken.
         max: usize,
     },
-    /// The head can number no more series. Seal and reopen.
+    /// The head can number no more series until idle ones have left it, which a seal sees to.
     #[error("the head holds {max} series and can number no more")]
     TooManySeries {
-        /// The most series that one process can register.
+        /// The most series that a head can have.
         max: u32,
     },
     /// A [`SeriesRef`](crate::SeriesRef) of another store, of an earlier opening of this one, or from before idle series

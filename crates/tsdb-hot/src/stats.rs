@@ -22,7 +22,8 @@ pub struct HeadStats {
     pub series: u64,
     /// Samples. One timestamp of a series counts once for each generation that has it.
     pub samples: u64,
-    /// Bytes of memory: labels, postings, chunks and their tables. (The labels of sealed series stay.)
+    /// Bytes of memory: labels, postings, chunks and their tables. (Labels of series that were sealed and are idle stay until
+    /// a later seal.)
     pub bytes: u64,
 }
 

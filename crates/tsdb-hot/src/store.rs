@@ -60,7 +60,7 @@ pub fn repair_wal(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<RepairedSegment>> {
 pub struct HotStore {
     options: HotOptions,
     // Before the log: its thread holds on to the log.
-    interval: Option<IntervalSync>,
+    _interval: Option<IntervalSync>,
     wal: Arc<Wal>,
     blocks: BlockManager,
     state: RwLock<State>,
@@ -129,7 +129,7 @@ impl HotStore {
         };
         let store = Self {
             options,
-            interval,
+            _interval: interval,
             wal,
             blocks: manager,
             state: RwLock::new(state),
@@ -158,11 +158,13 @@ impl HotStore {
 
     /// Deletes the samples in `range`, both ends inclusive, of the series that satisfy all `matchers`: at once in the live
     /// generation, and behind a durable tombstone in everything older that this store holds. When this returns, the delete
-    /// is durable and no select shows the samples; one that is appended later is visible. After an error some of them may
-    /// be deleted. Waits for a freeze, not for a seal.
+    /// is durable and no select that begins shows the samples; one that is appended later is visible. (A select that is
+    /// under way may show some, or what they had replaced.) After an error some of them may be deleted. Waits for a freeze,
+    /// not for a seal.
     ///
-    /// Gives the sequence below which sources elsewhere (those that blocks were handed over to) have to delete, too: of
-    /// what this store holds itself, it takes care.
+    /// Gives the sequence below which sources elsewhere (those that blocks were handed over to) have to delete, too. The
+    /// bytes of a block keep what is deleted: whoever takes a block over reads it through [`HotSource::select`](crate::HotSource::select), which
+    /// leaves that out, or deletes it again.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for matchers that no selector can say;
@@ -180,30 +182,40 @@ impl HotStore {
         Tombstone::decode(&tombstone.encode())?;
         let concerns = |&(sequence, time_range): &_| tombstone.concerns(sequence, time_range);
         let older = self.state.read().older_sources().iter().any(concerns);
+        let mut record = GroupWriter::default();
+        record.delete(matchers, range)?;
         let number = tombstones.next_number();
         if older {
             self.blocks.write_tombstone(number, &tombstone)?;
             tombstones.insert(number, tombstone);
-        }
-        if self.wal.has_tickets() || live.size().samples > 0 {
-            let mut record = GroupWriter::default();
-            record.delete(matchers, range)?;
-            match self.wal.commit_group(&record.finish(true)) {
-                Ok(ticket) => _ = ticket.delete(matchers, range),
-                Err(error) => {
-                    if older
-                        && self.blocks.remove_tombstone(number).and_then(|()| self.blocks.sync()).is_err()
-                    {
-                        self.state.write().tombstones = tombstones;
-                    }
-                    return Err(error);
+            // Before the live generation deletes: what a deleted sample had replaced must not show in between.
+            let before = std::mem::replace(&mut self.state.write().tombstones, tombstones);
+            self.delete_live(&live, matchers, range, &record.finish(true)).inspect_err(|_| {
+                if self.blocks.remove_tombstone(number).and_then(|()| self.blocks.sync()).is_ok() {
+                    self.state.write().tombstones = before;
                 }
-            }
-        }
-        if older {
-            self.state.write().tombstones = tombstones;
+            })?;
+        } else {
+            self.delete_live(&live, matchers, range, &record.finish(true))?;
         }
         Ok(below_sequence)
+    }
+
+    /// Deletes in the live generation, durably, whatever [`HotOptions::wal_sync`] says of samples.
+    fn delete_live(
+        &self,
+        live: &Generation,
+        matchers: &[Matcher],
+        range: TimeRange,
+        record: &[u8],
+    ) -> Result<()> {
+        if !self.wal.has_tickets() && live.size().samples == 0 {
+            return Ok(());
+        }
+        let ticket = self.wal.commit_group(record)?;
+        let synced = self.wal.sync();
+        ticket.delete(matchers, range);
+        synced
     }
 
     /// Ends the live generation, unless it has nothing; writes go to the next one at once. Returns whether it did.
@@ -223,7 +235,14 @@ impl HotStore {
     /// next seal tries again.
     pub fn seal(&self) -> Result<Vec<BlockId>> {
         let _sealing = self.sealing.lock();
+        // What is left of a seal that failed goes first: while that fails again, no more generations pile up.
+        let mut sealed = self.seal_frozen()?;
         self.freeze_live()?;
+        sealed.extend(self.seal_frozen()?);
+        Ok(sealed)
+    }
+
+    fn seal_frozen(&self) -> Result<Vec<BlockId>> {
         let frozen = self.state.read().frozen.clone();
         let mut sealed = Vec::new();
         for generation in frozen {
@@ -243,7 +262,10 @@ impl HotStore {
         let size = state.live.size();
         let span_ms = size.time_range.end_ms.saturating_sub(size.time_range.start_ms);
         let long = !size.time_range.is_empty() && span_ms >= self.options.window_ms / 2 * 3;
-        let large = |bytes: u64| size.heap_bytes >= bytes;
+        // What a seal can free: the samples, and the busy series' share of the registry, which goes when they go idle.
+        let registry = state.live.registry();
+        let labels = registry.estimated_bytes() as u64 * size.series / (registry.len() as u64).max(1);
+        let large = |bytes: u64| size.heap_bytes + labels >= bytes;
         let old = || state.live_since.elapsed().as_millis() as i64 >= self.options.window_ms / 2 * 3;
         let max = self.options.head_bytes_max;
         large(max) || (long && (large(max / SEAL_BYTES_DIVISOR) || old()))
@@ -306,13 +328,13 @@ impl HotStore {
         }
     }
 
-    /// Makes everything durable and closes the store. Dropping it instead loses nothing that was acknowledged, as
-    /// [`WalSync`] defines it.
+    /// Makes everything durable and says so in the log, so that any damage to it is found by the next opening. To be called
+    /// last. Dropping the store without it loses nothing that was acknowledged, as [`WalSync`] defines it; damage to the
+    /// last write can then not be told from one that a crash tore.
     ///
     /// # Errors
     /// [`Error::WalPoisoned`](crate::Error::WalPoisoned), [`Error::StorageFull`](crate::Error::StorageFull).
-    pub fn close(mut self) -> Result<()> {
-        self.interval = None;
+    pub fn close(&self) -> Result<()> {
         self.wal.close()
     }
 

@@ -23,14 +23,18 @@ pub(crate) fn run(store: &Store, args: &VerifyArgs) -> Result<()> {
     let engine = store.open(false)?;
     let verified = engine.verify()?;
     let damaged: Vec<String> = verified.damaged.iter().map(ToString::to_string).collect();
+    let torn = engine.recovery().torn_bytes;
     let (wal, blocks, files) = (engine.stats().hot.wal.segments, verified.blocks, verified.files);
     if store.json {
         let repaired: Vec<_> = repaired.iter().map(as_json).collect();
         let summary = json!({
-            "wal_segments": wal, "blocks": blocks, "files": files, "damaged": damaged, "repaired": repaired,
+            "wal_segments": wal, "torn_bytes": torn, "blocks": blocks, "files": files, "damaged": damaged, "repaired": repaired,
         });
         writeln!(out, "{summary}")?;
     } else {
+        if torn > 0 {
+            writeln!(out, "cut {torn} bytes off the end of the log: no whole batch, as a crash leaves it")?;
+        }
         for error in &damaged {
             writeln!(out, "{error}")?;
         }

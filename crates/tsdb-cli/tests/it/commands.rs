@@ -213,6 +213,25 @@ fn verify_finds_damage_and_repair_gives_up_only_what_cannot_be_read() {
     let kept: Vec<_> = std::fs::read_dir(wal.join("damaged")).unwrap().collect();
     assert_eq!(kept.len(), 1);
 
+    // A log that was closed is vouched for to its end: the only batch of the only segment is missed, too.
+    let other = Tsdb::new();
+    other.file("a.txt", lines("a", 100));
+    other.ok(&["import", "a.txt"]);
+    let segment =
+        std::fs::read_dir(other.home().join("tsdb-data/wal")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    assert_eq!(other.run(&["verify"]).code, 1);
+    assert_eq!(std::fs::read(&segment).unwrap(), bytes, "nothing was changed");
+    // A torn end is told of.
+    bytes[at] ^= 1;
+    std::fs::write(&segment, [bytes.as_slice(), &[7; 30]].concat()).unwrap();
+    let run = other.run(&["verify"]);
+    assert!(run.code == 0 && run.stdout.contains("cut 30 bytes"), "{run:?}");
+    assert!(run.stderr.contains("cut off"), "{run:?}");
+
     // A cold file and a block: reported, by name, and nothing is changed.
     let cold = tsdb.home().join("tsdb-data/cold/data");
     let day = std::fs::read_dir(&cold).unwrap().next().unwrap().unwrap().path();

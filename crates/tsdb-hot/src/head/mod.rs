@@ -330,11 +330,12 @@ impl Ticket {
         let shard = &self.generation.shards[self.shard];
         let mut state = shard.state.lock();
         shard.turn.wait_while(&mut state, |state| state.next_ticket != self.number);
-        // Counted first: should `with` panic, the drop below must neither wait for this turn again nor skip it.
+        // Counted and told first: should `with` panic, the drop below must neither wait for this turn again nor skip it, and
+        // the next batch must not sleep on. It gets the lock when this one is done.
         state.next_ticket += 1;
         self.shard += 1;
-        with(&mut state);
         shard.turn.notify_all();
+        with(&mut state);
     }
 }
 

@@ -13,6 +13,8 @@ const PAGE_LISTS: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PairLists {
     pages: Vec<Arc<Page>>,
+    /// Numbers in all lists.
+    total: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,7 @@ impl PairLists {
             self.pages.push(Arc::new(page));
         }
         let page = Arc::make_mut(self.pages.last_mut().expect("invariant: a page was just made"));
+        self.total += list.len();
         page.flat.extend_from_slice(list);
         page.ends.push(page.flat.len() as u32);
     }
@@ -50,6 +53,11 @@ impl PairLists {
 
     pub(crate) fn len(&self) -> usize {
         self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE_LISTS + last.ends.len())
+    }
+
+    /// The length of all lists together.
+    pub(crate) fn total(&self) -> usize {
+        self.total
     }
 
     /// Bytes on the heap, counting pages that readers share as ours.

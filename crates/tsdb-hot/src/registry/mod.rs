@@ -170,6 +170,16 @@ impl Registry {
         selected
     }
 
+    /// About [`Registry::heap_bytes`], without looking at every page and set.
+    pub(crate) fn estimated_bytes(&self) -> usize {
+        let inner = self.inner.read();
+        let (series, pairs) = (inner.series.len(), inner.symbols.len());
+        // A pair: its place in a page, its set, its places in the tables of its name. A series: its list of pairs, each of
+        // which also costs a place in a set, and its place among the fingerprints.
+        let of_pairs = inner.symbols.text_bytes() + pairs * (8 + size_of::<Postings>() + 9 + 4);
+        of_pairs + inner.series.total() * (4 + 2) + series * (4 + 9)
+    }
+
     /// Bytes on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
         let inner = self.inner.read();

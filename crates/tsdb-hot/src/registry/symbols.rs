@@ -25,6 +25,7 @@ pub(crate) type PairId = u32;
 pub(crate) struct Symbols {
     names: Arc<Vec<Box<str>>>,
     pages: Vec<Arc<Page>>,
+    text_bytes: usize,
 }
 
 /// The values of up to [`PAGE_PAIRS`] pairs, end to end.
@@ -48,6 +49,11 @@ impl Symbols {
         self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE_PAIRS + last.pairs.len())
     }
 
+    /// Bytes of all values.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
     /// Adds a label name; gives its number.
     pub(crate) fn push_name(&mut self, name: &str) -> u32 {
         Arc::make_mut(&mut self.names).push(name.into());
@@ -61,6 +67,7 @@ impl Symbols {
             self.pages.push(Arc::new(page));
         }
         let page = Arc::make_mut(self.pages.last_mut().expect("invariant: a page was just made"));
+        self.text_bytes += value.len();
         page.text.push_str(value);
         page.pairs.push((page.text.len() as u32, name));
         (self.len() - 1) as PairId

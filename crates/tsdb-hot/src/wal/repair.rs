@@ -16,7 +16,7 @@ use super::format::{
     HEADER_BYTES, Header, HeaderFault, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, Record, RecordType, VERSION,
     synced_after, void_record,
 };
-use super::replay::{is_unborn, list};
+use super::replay::{Segments, list};
 use super::{SegmentEnd, SegmentId};
 use crate::{Error, Result};
 
@@ -43,17 +43,12 @@ pub struct RepairedSegment {
 
 /// Repairs the log in `dir`. Gives what was changed; nothing if the log is whole.
 pub(crate) fn repair(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<RepairedSegment>> {
-    let mut ids = list(vfs, dir)?.segments;
-    if let Some(&newest) = ids.last()
-        && is_unborn(vfs, dir, newest)?
-    {
-        ids.pop();
-    }
+    let Segments { whole: ids, unborn, .. } = list(vfs, dir)?;
     let generations = ids.iter().map(|id| id.generation).collect();
     let mut walker = Walker { vfs, dir, generations, numbers: HashSet::new(), newest: None };
     let mut repaired = Vec::new();
     for (place, &id) in ids.iter().enumerate() {
-        repaired.extend(walker.segment(id, place + 1 == ids.len())?);
+        repaired.extend(walker.segment(id, place + 1 == ids.len() && unborn.is_none())?);
     }
     Ok(repaired)
 }

@@ -38,14 +38,8 @@ pub(crate) struct Replay {
 
 /// Reads the log in `dir` into memory and puts its end in order.
 pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Result<Replay> {
-    let Listing { segments: mut ids, sequence_max } = list(vfs, dir)?;
+    let Segments { whole: ids, unborn, sequence_max } = list(vfs, dir)?;
     let mut replay = Replay { sequence_max, ..Replay::default() };
-    let mut unborn = None;
-    if let Some(&newest) = ids.last()
-        && is_unborn(vfs, dir, newest)?
-    {
-        unborn = ids.pop();
-    }
     if !ids.is_empty() {
         let mut reader = Reader {
             vfs,
@@ -62,6 +56,15 @@ pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Res
         }
         reader.replay.samples = reader.apply.finish();
     }
+    if replay.torn_bytes > 0 {
+        let newest = replay.newest.map(|newest| newest.id.file_name());
+        let bytes = replay.torn_bytes;
+        tracing::warn!(
+            segment = newest,
+            bytes,
+            "the end of the write-ahead log is no whole batch: it is cut off"
+        );
+    }
     if let Some(newest) = replay.newest {
         // Also when nothing is cut: what was read may not be durable yet, and a new segment will say that it is.
         vfs.truncate(&dir.join(newest.id.file_name()), newest.bytes)?;
@@ -74,15 +77,17 @@ pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Res
     Ok(replay)
 }
 
-/// The files of the log.
-pub(super) struct Listing {
-    /// The segments of the generations that are not sealed, as they were written.
-    pub(super) segments: Vec<SegmentId>,
+/// The segments of the generations that are not sealed.
+pub(super) struct Segments {
+    /// As they were written.
+    pub(super) whole: Vec<SegmentId>,
+    /// The one after these was never finished being created: what is before it was whole by then.
+    pub(super) unborn: Option<SegmentId>,
     sequence_max: Option<u64>,
 }
 
 /// Lists the segments; what is left of sealed generations is removed.
-pub(super) fn list(vfs: &dyn Vfs, dir: &Path) -> io::Result<Listing> {
+pub(super) fn list(vfs: &dyn Vfs, dir: &Path) -> io::Result<Segments> {
     let (mut segments, mut sealed) = (BTreeSet::new(), BTreeSet::new());
     for entry in vfs.list(dir)?.iter().filter(|entry| !entry.is_dir) {
         match SegmentId::parse(&entry.name) {
@@ -101,11 +106,16 @@ pub(super) fn list(vfs: &dyn Vfs, dir: &Path) -> io::Result<Listing> {
         finish_drop(vfs, dir, marker, &others)?;
         segments.retain(|id| id.generation != marker.generation);
     }
-    Ok(Listing { segments: segments.into_iter().collect(), sequence_max })
+    let mut whole: Vec<SegmentId> = segments.into_iter().collect();
+    let unborn = match whole.last() {
+        Some(&newest) if is_unborn(vfs, dir, newest)? => whole.pop(),
+        _ => None,
+    };
+    Ok(Segments { whole, unborn, sequence_max })
 }
 
 /// Whether a segment was never finished being created: no record follows its header, and that is not whole.
-pub(super) fn is_unborn(vfs: &dyn Vfs, dir: &Path, id: SegmentId) -> io::Result<bool> {
+fn is_unborn(vfs: &dyn Vfs, dir: &Path, id: SegmentId) -> io::Result<bool> {
     let path = dir.join(id.file_name());
     if vfs.file_len(&path)? > HEADER_BYTES as u64 {
         return Ok(false);

@@ -106,6 +106,8 @@ struct Io {
     failed: Vec<(u64, u64, Failure)>,
     poisoned: Option<Arc<str>>,
     spare: Vec<u8>,
+    /// A write is under way, or was when a panic ended it.
+    writing: bool,
     /// How many committers there were at the last fsync: those that it was for, and those that had queued meanwhile.
     committers: u64,
     /// How long it took.
@@ -123,6 +125,22 @@ struct Segment {
     synced: u64,
     /// What the last record of durable bytes in it says.
     marked: u64,
+}
+
+impl Segment {
+    /// Writes behind what is there. A write that failed for want of space is undone.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match self.file.append(bytes) {
+            Ok(()) => {
+                self.bytes += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => Err(match self.file.truncate(self.bytes) {
+                Ok(()) if is_full(&error) => Failure::Full(error.to_string().into()),
+                _ => Failure::Poisoned(error.to_string().into()),
+            }),
+        }
+    }
 }
 
 /// Why commits failed, for each of their callers.
@@ -195,6 +213,7 @@ impl Wal {
             failed: Vec::new(),
             poisoned: None,
             spare: Vec::new(),
+            writing: false,
             committers: 1,
             sync_took: Duration::ZERO,
         };
@@ -278,6 +297,10 @@ impl Wal {
 
     /// Writes `bytes`, the commits up to `queued`, and records what became of them.
     fn write_group(&self, io: &mut Io, mut bytes: Vec<u8>, queued: u64, sync: bool) {
+        if std::mem::replace(&mut io.writing, true) {
+            // A panic took the bytes of others' commits along.
+            io.poisoned.get_or_insert_with(|| "a write of the log was broken off by a panic".into());
+        }
         let failure = match self.write(io, &mut bytes) {
             Ok(()) if sync => self.sync_segment(io).err(),
             written => written.err(),
@@ -289,6 +312,7 @@ impl Wal {
         }
         bytes.clear();
         io.spare = bytes;
+        io.writing = false;
     }
 
     /// Fails the commits from `from` on, those queued meanwhile included: they may use series whose labels were in what
@@ -333,13 +357,7 @@ impl Wal {
             mark.synced(segment.synced);
             bytes.extend_from_slice(&mark.finish(true));
         }
-        if let Err(error) = segment.file.append(bytes) {
-            return Err(match segment.file.truncate(segment.bytes) {
-                Ok(()) if is_full(&error) => Failure::Full(error.to_string().into()),
-                _ => Failure::Poisoned(error.to_string().into()),
-            });
-        }
-        segment.bytes += bytes.len() as u64;
+        segment.append(bytes)?;
         segment.marked = segment.synced;
         io.segments.insert(segment.id, segment.bytes);
         Ok(())
@@ -478,20 +496,30 @@ impl Wal {
     /// Makes everything durable and says so in the log, so that a later fault in it is told from a torn tail.
     pub(crate) fn close(&self) -> Result<()> {
         let mut io = self.io.lock();
-        if io.poisoned.is_some() {
-            return Ok(());
+        let closed = self.mark_the_end(&mut io);
+        if let Err(failure) = closed.clone() {
+            let from = io.done + 1;
+            self.fail(&mut io, from, failure);
         }
-        let close = |io: &mut Io| {
-            self.sync_segment(io)?;
-            let Some(segment) = io.segment.as_ref().filter(|segment| segment.marked != segment.synced) else {
-                return Ok(());
-            };
-            let mut mark = GroupWriter::default();
-            mark.synced(segment.synced);
-            self.write(io, &mut mark.finish(true))?;
-            self.sync_segment(io)
+        closed.map_err(Error::from)
+    }
+
+    fn mark_the_end(&self, io: &mut Io) -> Result<(), Failure> {
+        self.sync_segment(io)?;
+        let Some(segment) = io.segment.as_mut().filter(|segment| segment.marked != segment.synced) else {
+            return Ok(());
         };
-        close(&mut io).map_err(Error::from)
+        let (mut mark, durable) = (GroupWriter::default(), segment.synced);
+        mark.synced(durable);
+        match segment.append(&mark.finish(true)) {
+            Ok(()) => segment.marked = durable,
+            // All is durable, and only the mark is missing.
+            Err(Failure::Full(_)) => return Ok(()),
+            Err(failure) => return Err(failure),
+        }
+        let (id, bytes) = (segment.id, segment.bytes);
+        io.segments.insert(id, bytes);
+        self.sync_segment(io)
     }
 
     /// Removes a generation's segments: all of it is durable in blocks.

@@ -41,6 +41,45 @@ fn a_failed_fsync_poisons_the_log_and_reads_go_on() {
 }
 
 #[test]
+fn closing_says_what_was_not_durable() {
+    let disk = SimDisk::new();
+    let options = HotOptions { wal_sync: WalSync::Os, ..HotOptions::default() };
+    let (store, _) = open(&disk, options.clone()).unwrap();
+    append(&store, &numbered_batch(0)).unwrap();
+    disk.fail_at(disk.operations(), Fault::Io);
+    assert!(matches!(store.close(), Err(Error::WalPoisoned(_))), "its fsync fails");
+    assert!(matches!(store.close(), Err(Error::WalPoisoned(_))), "and is not tried again");
+    drop(store);
+
+    // Without the room for its last record all is durable, and closed.
+    let disk = SimDisk::new();
+    let (store, _) = open(&disk, options.clone()).unwrap();
+    append(&store, &numbered_batch(0)).unwrap();
+    disk.set_free_bytes(Some(0));
+    store.close().unwrap();
+    drop(store);
+    let (store, recovery) = open(&disk.crash(0), options).unwrap();
+    assert_eq!((recovery.torn_bytes, whole_batches(&all(&store), 1).len()), (0, 1));
+}
+
+#[test]
+fn seals_that_keep_failing_make_no_more_generations() {
+    let disk = SimDisk::new();
+    let (store, _) = open(&disk, HotOptions::default()).unwrap();
+    for number in 0..8 {
+        append(&store, &numbered_batch(number)).unwrap();
+        disk.set_free_bytes(Some(0));
+        assert!(matches!(store.seal(), Err(Error::Io(_) | Error::StorageFull(_))));
+        disk.set_free_bytes(None);
+        assert!(store.snapshot().sources().len() <= 2 && store.needs_seal());
+        assert_eq!(whole_batches(&all(&store), 8).len() as i64, number + 1);
+    }
+    store.seal().unwrap();
+    assert_eq!((store.stats().head.samples, store.stats().wal.segments), (0, 0));
+    assert_eq!(whole_batches(&all(&store), 8).len(), 8);
+}
+
+#[test]
 fn a_full_disk_refuses_and_recovers_when_there_is_space() {
     let disk = SimDisk::new();
     let (store, _) = open(&disk, small_segments()).unwrap();

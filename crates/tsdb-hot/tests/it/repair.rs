@@ -97,6 +97,27 @@ fn of_a_cut_or_missing_segment_the_others_are_kept() {
 }
 
 #[test]
+fn damage_before_a_segment_that_was_being_created_is_repaired() {
+    // Whatever the newest whole segment says of its end: once a younger one was begun, it was durable.
+    let mut files = fixture(false);
+    let newest = files.last().unwrap().0.file_name().unwrap().to_str().unwrap().to_owned();
+    let (generation, number) = newest.split_once('-').unwrap();
+    let number: u32 = number.trim_end_matches(".wal").parse().unwrap();
+    let next = Path::new(DIR).join(format!("wal/{generation}-{:010}.wal", number + 1));
+    let damaged = files.len() - 1;
+    for unborn in [Vec::new(), b"TSDBWAL".to_vec()] {
+        for at in 52..files[damaged].1.len() {
+            files[damaged].1[at] ^= 0x20;
+            let mut files_now = files.clone();
+            files_now.push((next.clone(), unborn.clone()));
+            let lost = lost(&files_now, &format!("byte {at}")).expect("an older segment is damaged");
+            assert!(lost <= 2, "byte {at}: {lost} lost");
+            files[damaged].1[at] ^= 0x20;
+        }
+    }
+}
+
+#[test]
 fn power_loss_at_every_operation_of_a_repair() {
     let mut files = fixture(true);
     for (_, bytes) in &mut files[1..4] {

@@ -181,6 +181,52 @@ fn readers_see_prefixes_while_writers_write_and_seals_run() {
 }
 
 #[test]
+fn deletes_beside_commits_and_seals_take_what_was_there_and_nothing_later() {
+    const WRITERS: i64 = 4;
+    const ROUNDS: i64 = 60;
+    let disk = SimDisk::new();
+    let options = HotOptions { wal_segment_bytes: 5_000, wal_sync: WalSync::Os, ..HotOptions::default() };
+    let (store, _) = open(&disk, options.clone()).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let store = &store;
+                scope.spawn(move || {
+                    let series = labels(&[("__name__", "m"), ("writer", &writer.to_string())]);
+                    let own = parse_selector(&format!(r#"m{{writer="{writer}"}}"#)).unwrap();
+                    for round in 0..ROUNDS {
+                        // The same timestamps each time: what is deleted lies wherever a seal has brought it.
+                        let samples = (0..5).map(|t| (series.clone(), t, SampleValue::Float(round as f64)));
+                        append(store, &samples.collect::<Vec<_>>()).unwrap();
+                        if round + 1 < ROUNDS {
+                            store.delete(&own, TimeRange::new(0, round % 5)).unwrap();
+                        }
+                        let left = Cold::default().merged(store, &own, TimeRange::ALL);
+                        let count = left.first().map_or(0, |series| series.samples.len() as i64);
+                        assert_eq!(count, if round + 1 < ROUNDS { 4 - round % 5 } else { 5 }, "{round}");
+                        assert!(left.iter().flat_map(|s| &s.samples.values).all(|&v| v == round as f64));
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                store.seal().unwrap();
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        done.store(true, Ordering::Relaxed);
+    });
+    let before = all(&store);
+    assert_eq!(before.len() as i64, WRITERS);
+    drop(store);
+    let (store, _) = open(&disk, options).unwrap();
+    assert_series_eq(&all(&store), &before);
+}
+
+#[test]
 fn the_order_of_arrival_is_the_same_in_memory_and_after_a_restart() {
     for round in 0..20 {
         let disk = SimDisk::new();
