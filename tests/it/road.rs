@@ -1,8 +1,10 @@
 //! The road of a sample: memory, block, Parquet; the same answer from each, and from all at once.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tsdb_core::{Histogram, Labels, SampleValue, Series, TimeRange, parse_selector};
+use tsdb_engine::EngineOptions;
 use tsdb_engine::blocking::Engine;
 use tsdb_testkit::{Oracle, assert_series_eq};
 use tsdb_workload::Mixed;
@@ -166,4 +168,35 @@ fn histogram() -> Histogram {
 
 fn files(dir: &std::path::Path, sub: &str) -> usize {
     std::fs::read_dir(dir.join(sub)).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_head_over_its_budget_is_sealed_in_the_background_and_closing_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = EngineOptions::default();
+    options.hot.head_bytes_max = 60_000;
+    let mut oracle = Oracle::new();
+    let mut batches = 0..;
+    for _ in 0..3 {
+        let builder = tsdb_engine::Engine::builder(dir.path()).options(options.clone());
+        let engine = Engine::open_with(builder).unwrap();
+        let sealed = engine.stats().hot.blocks.count;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while engine.stats().hot.blocks.count == sealed {
+            assert!(Instant::now() < deadline, "nothing was sealed");
+            let number = batches.next().unwrap();
+            let mut batch = engine.appender();
+            for series in 0..100 {
+                let labels = Labels::from_pairs([("__name__", "m"), ("i", &series.to_string())]).unwrap();
+                let (timestamp_ms, value) = (number * 1_000, (number as f64).sqrt() + f64::from(series));
+                batch.append(&labels, timestamp_ms, value).unwrap();
+                oracle.append(&labels, timestamp_ms, SampleValue::Float(value));
+            }
+            batch.commit().unwrap();
+        }
+        // Perhaps in the middle of the next one.
+        drop(engine);
+    }
+    let engine = Engine::open(dir.path()).unwrap();
+    assert_series_eq(&select(&engine, "{}", TimeRange::ALL), &oracle.all());
 }

@@ -56,7 +56,7 @@ impl<'a> Appender<'a> {
 
     /// Makes the batch durable (as the WAL's sync setting says) and visible.
     ///
-    /// When the head has grown over its budget, the caller that notices seals it before it returns.
+    /// When the head has grown over its budget, it is sealed in the background.
     ///
     /// # Errors
     /// [`Error::Hot`](crate::Error::Hot) when the WAL cannot be written: then no sample of the batch is visible.

@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use futures::TryStreamExt;
@@ -16,6 +15,7 @@ use tsdb_core::{Matcher, TimeRange};
 use tsdb_hot::{HotStore, Recovery};
 use tsdb_vfs::{Vfs, VfsLock};
 
+use crate::auto_seal::AutoSeal;
 use crate::error::{Error, Result};
 use crate::select::{self, SeriesStream};
 use crate::{Appender, EngineBuilder, EngineStats};
@@ -24,9 +24,6 @@ use crate::{Appender, EngineBuilder, EngineStats};
 const LOCK_FILE: &str = "LOCK";
 /// The directory of the cold tier.
 const COLD_DIR: &str = "cold";
-
-/// How long after a seal that failed the next one is tried, unless somebody asks for it.
-const SEAL_RETRY: Duration = Duration::from_secs(10);
 
 /// What one flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,10 +48,9 @@ pub struct Engine {
     cold: ColdTier,
     recovery: Recovery,
     dir: PathBuf,
-    /// One flush at a time.
-    maintenance: Mutex<()>,
-    /// After a seal that failed: not to be tried by itself before this.
-    seal_after: parking_lot::Mutex<Option<Instant>>,
+    /// One seal or flush at a time.
+    maintenance: Arc<Mutex<()>>,
+    auto_seal: AutoSeal,
     /// Held until the engine is dropped.
     _lock: Box<dyn VfsLock>,
 }
@@ -94,8 +90,8 @@ impl Engine {
             cold,
             recovery,
             dir,
-            maintenance: Mutex::new(()),
-            seal_after: parking_lot::Mutex::default(),
+            maintenance: Arc::default(),
+            auto_seal: AutoSeal::default(),
             _lock: lock,
         })
     }
@@ -201,16 +197,13 @@ impl Engine {
         &self.cold
     }
 
-    /// Seals when the head is over its limits and nobody else is at it. The append that came here is durable
-    /// already, so a failure is not its own: it is logged, and the next one tries again.
+    /// Has the head sealed when it is over its limits and nobody is at it. Does not wait for that.
     pub(crate) fn seal_if_needed(&self) {
-        if !self.hot.needs_seal() || self.seal_after.lock().is_some_and(|after| Instant::now() < after) {
+        if !self.hot.needs_seal() {
             return;
         }
-        let Ok(_one_at_a_time) = self.maintenance.try_lock() else { return };
-        if let Err(error) = self.hot.seal() {
-            tracing::error!(%error, "could not seal the head; it stays in memory and in the log");
-            *self.seal_after.lock() = Some(Instant::now() + SEAL_RETRY);
+        if let Ok(maintenance) = Arc::clone(&self.maintenance).try_lock_owned() {
+            self.auto_seal.start(Arc::clone(&self.hot), maintenance);
         }
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod appender;
+mod auto_seal;
 mod builder;
 mod engine;
 mod error;
