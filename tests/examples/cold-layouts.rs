@@ -1,29 +1,54 @@
 //! For the interop suite: writes the samples of a store as Parquet files in every layout, codec and encoding.
 //!
-//! `cold-layouts DATA_DIR OUT_DIR` makes `OUT_DIR/NAME.parquet` for each of [`shapes`], all with the same rows, and
+//! Without arguments it does so with a small store of its own. `cold-layouts DATA_DIR OUT_DIR` makes `OUT_DIR/NAME.parquet` for each of [`shapes`], all with the same rows, and
 //! `OUT_DIR/evolving/`: the same rows over three files of different columns, as a store has them whose series gained
 //! labels and whose promoted list grew.
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tsdb_core::{Series, TimeRange};
 use tsdb_engine::blocking::Engine;
 use tsdb_parquet_io::{ColdStorageWriter, Compression, ParquetConfig, ParquetWriter, ValueEncoding};
 use tsdb_schema::{LabelLayout, SampleBatch};
+use tsdb_workload::Mixed;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    let mut args = std::env::args_os().skip(1);
-    let (Some(data), Some(out)) = (args.next(), args.next()) else {
-        return Err("usage: cold-layouts DATA_DIR OUT_DIR".into());
-    };
-    let engine = Engine::open(Path::new(&data))?;
+    let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    match args.as_slice() {
+        [] => write_own(),
+        [data, out] => write_all(data, out),
+        _ => Err("usage: cold-layouts [DATA_DIR OUT_DIR]".into()),
+    }
+}
+
+/// Without arguments: files of a small store of its own, which are then removed.
+fn write_own() -> Result<()> {
+    let (data, out) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let engine = Engine::open(data.path())?;
+    let workload = Mixed::new(100, 10).generate();
+    let mut batch = engine.appender();
+    for series in 0..workload.len() {
+        for (&timestamp_ms, &value) in workload.timestamps(series).iter().zip(workload.values(series)) {
+            batch.append(workload.labels(series), timestamp_ms, value)?;
+        }
+    }
+    batch.commit()?;
+    engine.close()?;
+    write_all(data.path(), out.path())?;
+    let files = std::fs::read_dir(out.path())?.count();
+    assert!(files > 2, "{files} files and folders");
+    println!("wrote {files} files and folders of {} series", workload.len());
+    Ok(())
+}
+
+fn write_all(data: &Path, out: &Path) -> Result<()> {
+    let engine = Engine::open(data)?;
     let all = engine.select(&[], TimeRange::ALL)?.collect::<tsdb_engine::Result<Vec<Series>>>()?;
-    let out = Path::new(&out);
     for (name, config) in shapes(&all) {
         write(&out.join(format!("{name}.parquet")), config, &all)?;
     }

@@ -60,6 +60,9 @@ fn appends_are_read_back(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
     assert_eq!((file.len(), vfs.file_len(&path)?), (6, 6), "both lengths count every byte");
     drop(file);
     assert_eq!(vfs.read(&path)?, b"onetwo", "a dropped handle loses nothing");
+    let mut buffer = b"what was there before".to_vec();
+    vfs.read_into(&path, &mut buffer)?;
+    assert_eq!(buffer, b"onetwo", "a buffer is used again, and holds nothing of before");
     Ok(())
 }
 

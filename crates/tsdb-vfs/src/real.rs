@@ -4,7 +4,7 @@
 //! the fsync of a directory have no portable form in the standard library.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +40,15 @@ impl Vfs for RealFs {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path).map_err(|e| path_error("read", path, e))
+    }
+
+    fn read_into(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.clear();
+        let read = File::open(path).and_then(|mut file| {
+            buffer.try_reserve(file.metadata()?.len() as usize)?;
+            file.read_to_end(buffer)
+        });
+        read.map(drop).map_err(|e| path_error("read", path, e))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn VfsRead>> {

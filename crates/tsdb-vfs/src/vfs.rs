@@ -55,6 +55,15 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     /// `NotFound`, any other I/O error.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// As [`Vfs::read`], into memory that is there already: what `buffer` held is gone. For one large file after another.
+    ///
+    /// # Errors
+    /// As [`Vfs::read`]; what `buffer` holds then is of no meaning.
+    fn read_into(&self, path: &Path, buffer: &mut Vec<u8>) -> io::Result<()> {
+        *buffer = self.read(path)?;
+        Ok(())
+    }
+
     /// Opens a file for reads at offsets. The handle stays good when the name is removed.
     ///
     /// # Errors

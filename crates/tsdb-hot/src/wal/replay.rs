@@ -50,9 +50,10 @@ pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Res
             numbers: Vec::new(),
             generations: ids.iter().map(|id| id.generation).collect(),
         };
+        let mut buffer = Vec::new();
         for (place, &id) in ids.iter().enumerate() {
             // Once a younger segment was begun, this one was whole.
-            reader.segment(id, place + 1 == ids.len() && unborn.is_none())?;
+            reader.segment(id, place + 1 == ids.len() && unborn.is_none(), &mut buffer)?;
         }
         reader.replay.samples = reader.apply.finish();
     }
@@ -145,9 +146,10 @@ struct Fault {
 }
 
 impl Reader<'_> {
-    fn segment(&mut self, id: SegmentId, newest: bool) -> Result<()> {
-        let bytes = self.vfs.read(&self.dir.join(id.file_name()))?;
-        let header = self.header(id, &bytes)?;
+    fn segment(&mut self, id: SegmentId, newest: bool, buffer: &mut Vec<u8>) -> Result<()> {
+        self.vfs.read_into(&self.dir.join(id.file_name()), buffer)?;
+        let bytes: &[u8] = buffer;
+        let header = self.header(id, bytes)?;
         let begins = self.replay.generations.last().is_none_or(|last| last.0.sequence() != id.generation);
         if begins {
             let generation = Arc::new(Generation::new(id.generation, Arc::clone(self.registry)));
@@ -157,10 +159,10 @@ impl Reader<'_> {
         if begins || header.fresh_numbers {
             self.numbers.clear();
         }
-        let end = match self.groups(id, &bytes)? {
+        let end = match self.groups(id, bytes)? {
             None => bytes.len(),
             Some(fault) => {
-                let durable = synced_after(&bytes, fault.offset).unwrap_or(0);
+                let durable = synced_after(bytes, fault.offset).unwrap_or(0);
                 if !newest || durable > fault.offset as u64 {
                     return Err(self.damaged(id, fault.offset, fault.detail));
                 }
