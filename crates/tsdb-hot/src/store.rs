@@ -378,6 +378,8 @@ impl HotStore {
         if !self.wal.has_live() && live.size().samples == 0 {
             return Ok(false);
         }
+        // While commits go on: the fsync in the switch, for which they wait, then has little left to write.
+        self.wal.sync()?;
         let next = Arc::new(Generation::closed(live.sequence() + 1, next_registry(&live)));
         let switched = self.wal.switch(Arc::clone(&next));
         if live.is_frozen() {
