@@ -28,6 +28,8 @@ use tsdb_schema::{LABELS_COLUMN, SchemaMapper, TIMESTAMP_COLUMN};
 
 use bounds::LabelBounds;
 
+use crate::Origin;
+
 /// One query on one file.
 #[derive(Debug)]
 pub struct FilterToArrowExpression<'a> {
@@ -38,6 +40,9 @@ pub struct FilterToArrowExpression<'a> {
     on_columns: Vec<ColumnMatcher>,
     /// The matchers on labels that may be in the map.
     on_map: Vec<Matcher>,
+    /// The matchers on labels that have a column and may be in the map where that has none: nothing can be ruled out by
+    /// the column alone.
+    on_both: Vec<ColumnMatcher>,
     map_root: Option<usize>,
     /// Whether a matcher rules out every row of the file.
     nothing: bool,
@@ -64,7 +69,8 @@ struct TimeColumn {
 
 impl<'a> FilterToArrowExpression<'a> {
     /// The query of all `matchers` and `range` (both ends belong to it) on the file with `metadata`, whose
-    /// Arrow schema is `schema` and whose columns `mapper` knows.
+    /// Arrow schema is `schema` and whose columns `mapper` knows. Our files have a label in its column or in the map; a
+    /// foreign one (files of different columns that a tool joined, say) can have it in either, row by row.
     #[must_use]
     pub fn new(
         metadata: &'a ParquetMetaData,
@@ -72,6 +78,7 @@ impl<'a> FilterToArrowExpression<'a> {
         mapper: &SchemaMapper,
         matchers: &[Matcher],
         range: TimeRange,
+        origin: Origin,
     ) -> Self {
         let descriptor = metadata.file_metadata().schema_descr();
         let place = |column: &str| {
@@ -79,14 +86,16 @@ impl<'a> FilterToArrowExpression<'a> {
             Some((root, leaf_of(descriptor, root)?))
         };
         let mut on_columns = Vec::new();
-        let mut on_map = Vec::new();
+        let (mut on_map, mut on_both) = (Vec::new(), Vec::new());
         let mut nothing = range.is_empty();
         for matcher in matchers {
             let column = mapper.label_column(matcher.name()).map(|c| c.column.clone());
             let found = column.and_then(|column| place(&column).map(|place| (column, place)));
             match found {
                 Some((column, (root, leaf))) => {
-                    on_columns.push(ColumnMatcher { matcher: matcher.clone(), column, root, leaf });
+                    let in_either = origin == Origin::Foreign && mapper.has_label_map();
+                    let on = if in_either { &mut on_both } else { &mut on_columns };
+                    on.push(ColumnMatcher { matcher: matcher.clone(), column, root, leaf });
                 }
                 None if mapper.has_label_map() => on_map.push(matcher.clone()),
                 // No row has the label.
@@ -95,7 +104,8 @@ impl<'a> FilterToArrowExpression<'a> {
         }
         on_columns.sort_by_key(|c| !matches!(c.matcher.candidates(), Candidates::Literals(_)));
         let map_root = place(LABELS_COLUMN).map(|(root, _)| root).filter(|_| mapper.has_label_map());
-        Self { metadata, range, time: time_column(schema, descriptor), on_columns, on_map, map_root, nothing }
+        let time = time_column(schema, descriptor);
+        Self { metadata, range, time, on_columns, on_map, on_both, map_root, nothing }
     }
 
     /// The row groups that may hold a matching row.

@@ -9,13 +9,16 @@ use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicate, ArrowPredicateFn, RowFilter};
 use tsdb_core::TimeRange;
-use tsdb_schema::{LabelArray, LabelMapArray, timestamps_ms};
+use tsdb_schema::{LABELS_COLUMN, LabelArray, LabelMapArray, timestamps_ms};
 
 use super::{ColumnMatcher, FilterToArrowExpression, SharedMatchers};
 
 /// The predicates of `query` on `row_groups`; `None` when there is nothing to test.
 pub(super) fn row_filter(query: &FilterToArrowExpression<'_>, row_groups: &[usize]) -> Option<RowFilter> {
-    let root = |root| ProjectionMask::roots(query.metadata.file_metadata().schema_descr(), [root]);
+    let roots = |roots: &[usize]| {
+        ProjectionMask::roots(query.metadata.file_metadata().schema_descr(), roots.iter().copied())
+    };
+    let root = |root| roots(&[root]);
     let mut predicates: Vec<Box<dyn ArrowPredicate>> = Vec::new();
     for column in &query.on_columns {
         predicates.push(label_predicate(root(column.root), column.clone()));
@@ -26,6 +29,10 @@ pub(super) fn row_filter(query: &FilterToArrowExpression<'_>, row_groups: &[usiz
     }
     if let Some(map) = query.map_root.filter(|_| !query.on_map.is_empty()) {
         predicates.push(map_predicate(root(map), query.on_map.as_slice().into()));
+    }
+    for column in &query.on_both {
+        let map = query.map_root.unwrap_or(column.root);
+        predicates.push(either_predicate(roots(&[column.root, map]), column.clone()));
     }
     (!predicates.is_empty()).then(|| RowFilter::new(predicates))
 }
@@ -48,6 +55,24 @@ fn map_predicate(mask: ProjectionMask, matchers: SharedMatchers) -> Box<dyn Arro
     Box::new(ArrowPredicateFn::new(mask, move |batch: RecordBatch| {
         let labels = LabelMapArray::new(batch.column(0)).map_err(external)?;
         Ok(labels.rows_where(|row| matchers.iter().all(|m| m.matches(labels.value(row, m.name())))))
+    }))
+}
+
+/// The label of each row is in its column or, where that has none, in the map.
+fn either_predicate(mask: ProjectionMask, column: ColumnMatcher) -> Box<dyn ArrowPredicate> {
+    Box::new(ArrowPredicateFn::new(mask, move |batch: RecordBatch| {
+        let array = |name: &str| {
+            let missing = || external(tsdb_schema::Error::MissingColumn { column: name.to_owned() });
+            batch.column_by_name(name).ok_or_else(missing)
+        };
+        let values = LabelArray::new(&column.column, array(&column.column)?).map_err(external)?;
+        let map = LabelMapArray::new(array(LABELS_COLUMN)?).map_err(external)?;
+        let value_of = |row| match values.value(row) {
+            "" => map.value(row, column.matcher.name()),
+            value => value,
+        };
+        let passes = (0..batch.num_rows()).map(|row| Some(column.matcher.matches(value_of(row))));
+        Ok(BooleanArray::from_iter(passes))
     }))
 }
 

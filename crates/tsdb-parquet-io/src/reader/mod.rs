@@ -172,6 +172,7 @@ impl ParquetReader {
                 metadata.mapper(),
                 &request.matchers,
                 request.range,
+                metadata.file_meta().origin,
             );
             let rows = request.rows.map(RowRanges::new);
             let mut row_groups = filter.row_groups();

@@ -93,15 +93,39 @@ async fn gather(
     metadata: Arc<ColdFileMetadata>,
     mut batches: BoxStream<'static, Result<RecordBatch>>,
 ) -> Result<Vec<Series>> {
-    let mut all: HashMap<Labels, SampleBuffer> = HashMap::new();
+    let mut all: HashMap<Labels, Runs> = HashMap::new();
     while let Some(batch) = batches.try_next().await? {
         let runs = metadata.mapper().record_batch_to_sample_batch(&batch);
         for run in runs.map_err(Error::not_samples(&path))?.series {
-            all.entry(run.labels).or_default().merge_newer(run.samples);
+            all.entry(run.labels).or_default().push(run.samples);
         }
     }
     let mut sorted: Vec<Series> =
-        all.into_iter().map(|(labels, samples)| Series { labels, samples }).collect();
+        all.into_iter().map(|(labels, runs)| Series { labels, samples: runs.merged() }).collect();
     sorted.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
     Ok(sorted)
+}
+
+/// The runs of one series, from the oldest row to the newest. Each is longer than those behind it together, about, so that
+/// a sample is copied a few times however many runs there are: rows that descend in time make one of each.
+#[derive(Default)]
+struct Runs(Vec<SampleBuffer>);
+
+impl Runs {
+    fn push(&mut self, mut newest: SampleBuffer) {
+        while let Some(mut older) = self.0.pop_if(|older| older.len() <= newest.len()) {
+            older.merge_newer(newest);
+            newest = older;
+        }
+        self.0.push(newest);
+    }
+
+    fn merged(mut self) -> SampleBuffer {
+        let mut newest = self.0.pop().unwrap_or_default();
+        while let Some(mut older) = self.0.pop() {
+            older.merge_newer(newest);
+            newest = older;
+        }
+        newest
+    }
 }

@@ -6,6 +6,7 @@ use arrow::array::{
     ArrayRef, Float64Array, Int32Array, LargeStringArray, RecordBatch, StringArray, StringViewArray,
     TimestampMicrosecondArray, TimestampMillisecondArray,
 };
+use arrow::array::{ListBuilder, MapBuilder, StringBuilder};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
@@ -166,4 +167,86 @@ async fn files_that_hold_no_samples_say_why() {
         let error = select(&reader, &[], range).await.expect_err("1.5 ms");
         assert!(matches!(&error, Error::NotSamples { .. }), "{error}");
     }
+}
+
+/// A map column with these entries in each row.
+fn map(rows: &[&[(&str, &str)]]) -> ArrayRef {
+    let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    for row in rows {
+        for (name, value) in *row {
+            map.keys().append_value(name);
+            map.values().append_value(value);
+        }
+        map.append(true).expect("as many names as values");
+    }
+    Arc::new(map.finish())
+}
+
+#[tokio::test]
+async fn a_label_may_be_in_its_column_in_one_row_and_in_the_map_in_another() {
+    // As a tool leaves it that joins files from before and after a label was promoted.
+    let table = table(vec![
+        ("timestamp", Arc::new(TimestampMillisecondArray::from(vec![1, 2, 3, 4]))),
+        ("value", Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0, 4.0]))),
+        ("pod", Arc::new(StringArray::from(vec![Some("x"), None, None, None]))),
+        ("labels", map(&[&[], &[("pod", "x")], &[("pod", "y")], &[("zone", "z")]])),
+    ]);
+    for properties in [
+        plain(),
+        WriterProperties::builder()
+            .set_max_row_group_row_count(Some(1))
+            .set_bloom_filter_enabled(true)
+            .build(),
+    ] {
+        let reader =
+            open(foreign_file(std::slice::from_ref(&table), properties)).await.expect("a foreign file");
+        let all = select(&reader, &[], TimeRange::ALL).await.expect("a foreign file");
+        assert_eq!(all.len(), 3);
+        for (op, name, value) in [
+            (MatchOp::Equal, "pod", "x"),
+            (MatchOp::Equal, "pod", ""),
+            (MatchOp::NotEqual, "pod", "x"),
+            (MatchOp::Regex, "pod", "x|y"),
+            (MatchOp::Regex, "pod", ".+"),
+            (MatchOp::NotRegex, "pod", "y"),
+            (MatchOp::Equal, "zone", "z"),
+        ] {
+            let matcher = Matcher::new(op, name, value).expect("a matcher");
+            let expected: Vec<Series> =
+                all.iter().filter(|series| matcher.matches_labels(&series.labels)).cloned().collect();
+            let found = select(&reader, std::slice::from_ref(&matcher), TimeRange::ALL).await;
+            assert_series_eq(&found.expect("a foreign file"), &expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn labels_in_a_shape_that_is_not_read_are_refused_and_not_left_out() {
+    let mut names = ListBuilder::new(StringBuilder::new());
+    names.append_value([Some("pod")]);
+    let table = table(vec![
+        ("timestamp", Arc::new(TimestampMillisecondArray::from(vec![1]))),
+        ("value", Arc::new(Float64Array::from(vec![1.0]))),
+        ("labels", Arc::new(names.finish())),
+    ]);
+    let error = match open(foreign_file(&[table], plain())).await {
+        Ok(reader) => select(&reader, &[], TimeRange::ALL).await.map(drop).expect_err("labels in a list"),
+        Err(error) => error,
+    };
+    assert!(error.to_string().contains("labels") && error.to_string().contains("map of strings"), "{error}");
+}
+
+#[tokio::test]
+async fn rows_that_descend_in_time_are_read_as_quickly_as_others() {
+    // Quadratic work would not end in the time of a test.
+    let rows = 200_000_i64;
+    let table = table(vec![
+        ("timestamp", Arc::new(TimestampMillisecondArray::from_iter_values((0..rows).rev()))),
+        ("value", Arc::new(Float64Array::from_iter_values((0..rows).map(|i| i as f64)))),
+    ]);
+    let reader = open(foreign_file(&[table], plain())).await.expect("a foreign file");
+    let found = select(&reader, &[], TimeRange::ALL).await.expect("a foreign file");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].samples.timestamps_ms.iter().copied().eq(0..rows));
+    assert!(found[0].samples.values.iter().zip((0..rows).rev()).all(|(&value, i)| value == i as f64));
 }

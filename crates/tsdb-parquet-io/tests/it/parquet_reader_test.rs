@@ -117,7 +117,8 @@ async fn test_read_schema_and_shared_metadata() {
 fn pruned(reader: &ParquetReader, query: &[Matcher], range: TimeRange) -> (Vec<usize>, usize) {
     let metadata = reader.metadata();
     let schema = metadata.mapper().time_series_to_arrow_schema();
-    let filter = FilterToArrowExpression::new(metadata.parquet(), &schema, metadata.mapper(), query, range);
+    let (mapper, origin) = (metadata.mapper(), metadata.file_meta().origin);
+    let filter = FilterToArrowExpression::new(metadata.parquet(), &schema, mapper, query, range, origin);
     let groups = filter.row_groups();
     let rows = match filter.row_selection(&groups) {
         Some(selection) => selection.row_count(),

@@ -61,6 +61,9 @@ pub(crate) fn role_of(field: &Field) -> Result<Role> {
         VALUE_COLUMN => wrong("a number"),
         HISTOGRAM_COLUMN if histogram::is_histogram(data_type) => Ok(Role::Histogram),
         LABELS_COLUMN if labels::is_label_map(data_type) => Ok(Role::LabelMap),
+        // Data of ours in another shape, as some tools write it: to leave it out would join series that differ.
+        HISTOGRAM_COLUMN if data_type.is_nested() => wrong("a struct with the fields of a native histogram"),
+        LABELS_COLUMN if data_type.is_nested() => wrong("a map of strings"),
         _ if labels::is_string(data_type) => Ok(Role::Label),
         _ => Ok(Role::Ignored),
     }
