@@ -79,28 +79,12 @@ impl<'a> Cursor<'a> {
     /// A LEB128 varint.
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64> {
-        match self.bytes.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
-                self.at += 1;
-                Ok(u64::from(byte))
-            }
-            _ => self.long_varint(),
+        let first = self.u8()?;
+        if first < 0x80 {
+            return Ok(u64::from(first));
         }
-    }
-
-    fn long_varint(&mut self) -> Result<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
-            if shift == 63 && byte > 1 {
-                break;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(self.corrupt("a varint of more than 64 bits"))
+        let long = long_varint(first, || self.u8())?;
+        long.ok_or_else(|| self.corrupt("a varint of more than 64 bits"))
     }
 
     /// A varint that must fit in 32 bits.
@@ -170,7 +154,24 @@ impl Column<'_> {
     }
 }
 
-/// Appends a LEB128 varint.
+/// The value of a LEB128 varint whose `first` byte is not its last; `None` if it has more than 64 bits.
+#[inline]
+pub(crate) fn long_varint(first: u8, mut next: impl FnMut() -> Result<u8>) -> Result<Option<u64>> {
+    let mut value = u64::from(first & 0x7f);
+    for shift in (7..64).step_by(7) {
+        let byte = next()?;
+        if shift == 63 && byte > 1 {
+            break;
+        }
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
+/// Appends a LEB128 varint: seven bits a byte, the lowest first, the top bit set on all but the last.
 #[inline]
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -180,12 +181,14 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Signed to unsigned so that small magnitudes stay small.
+/// Signed to unsigned so that small magnitudes stay small: 0, -1, 1, -2 ... become 0, 1, 2, 3 ...
+#[inline]
 pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// The inverse of [`zigzag`].
+#[inline]
 pub(crate) const fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }

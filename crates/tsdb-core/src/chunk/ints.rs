@@ -17,8 +17,9 @@
 //! All arithmetic wraps at 64 bits, in both directions alike: any numbers come back exactly.
 
 use super::pack::{GROUP_LEN, pack, packed_len, unpack, width_code, width_for, width_of_code};
-use super::reader::{Reader, put_ivarint, uvarint_len, zigzag};
+use super::reader::{Reader, put_ivarint, uvarint_len};
 use crate::Result;
+use crate::cursor::zigzag;
 
 /// Control byte: the mode is in the two top bits, a width code or a sub-code in the six others.
 const MODE_SHIFT: u32 = 6;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::reader::{Reader, put_ivarint, put_uvarint};
+use super::reader::{Reader, put_ivarint};
+use crate::cursor::put_varint;
 use crate::histogram::MAX_HISTOGRAM_BUCKETS;
 use crate::{Buckets, Error, Histogram, ResetHint, Result, Span};
 
@@ -31,17 +32,17 @@ pub(super) fn put_layout(template: &Histogram, out: &mut Vec<u8>) {
     out.extend_from_slice(&template.zero_threshold.to_le_bytes());
     put_spans(&template.positive_spans, out);
     put_spans(&template.negative_spans, out);
-    put_uvarint(out, template.custom_bounds.len() as u64);
+    put_varint(out, template.custom_bounds.len() as u64);
     for bound in template.custom_bounds.iter() {
         out.extend_from_slice(&bound.to_le_bytes());
     }
 }
 
 fn put_spans(spans: &[Span], out: &mut Vec<u8>) {
-    put_uvarint(out, spans.len() as u64);
+    put_varint(out, spans.len() as u64);
     for span in spans {
         put_ivarint(out, i64::from(span.offset));
-        put_uvarint(out, u64::from(span.length));
+        put_varint(out, u64::from(span.length));
     }
 }
 

@@ -1,18 +1,8 @@
 //! Reading and writing the parts that chunk headers and columns share: varints, fixed words, and a reader that
 //! knows its offset, so that every error names the byte.
 
+use crate::cursor::{long_varint, put_varint, unzigzag, zigzag};
 use crate::{Error, Result};
-
-/// Maps small magnitudes to small numbers: 0, -1, 1, -2 ... become 0, 1, 2, 3 ...
-#[inline]
-pub(super) fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
-}
-
-#[inline]
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
 
 /// Length of `value` as a varint, 1 to 10 bytes.
 #[inline]
@@ -21,20 +11,10 @@ pub(super) fn uvarint_len(value: u64) -> usize {
     (70 - (value | 1).leading_zeros() as usize) / 7
 }
 
-/// Appends `value` in LEB128: seven bits a byte, the lowest first, the top bit set on all but the last.
-#[inline]
-pub(super) fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 /// Appends `value` as the varint of its zigzag form.
 #[inline]
 pub(super) fn put_ivarint(out: &mut Vec<u8>, value: i64) {
-    put_uvarint(out, zigzag(value));
+    put_varint(out, zigzag(value));
 }
 
 /// Where decoding stands in a chunk's bytes.
@@ -76,18 +56,8 @@ impl<'a> Reader<'a> {
         if first < 0x80 {
             return Ok(u64::from(first));
         }
-        let mut value = u64::from(first & 0x7f);
-        for shift in (7..64).step_by(7) {
-            let byte = self.u8()?;
-            if shift == 63 && byte > 1 {
-                break;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(self.corrupt("a varint is longer than 64 bits"))
+        let long = long_varint(first, || self.u8())?;
+        long.ok_or_else(|| self.corrupt("a varint is longer than 64 bits"))
     }
 
     #[inline]

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::iter::GroupDecoder;
-use super::reader::{Reader, put_ivarint, put_uvarint};
+use super::reader::{Reader, put_ivarint};
 use super::{ChunkEncoding, ChunkIter};
+use crate::cursor::put_varint;
 use crate::{Error, Result, SampleBuffer, TimeRange};
 
 /// The most samples that a chunk may say it has. Bounds the memory of a decoder.
@@ -29,9 +30,9 @@ pub(super) struct Header {
 impl Header {
     /// Appends the header of a chunk of `count` samples.
     pub(super) fn put(count: u32, time_range: TimeRange, out: &mut Vec<u8>) {
-        put_uvarint(out, u64::from(count));
+        put_varint(out, u64::from(count));
         put_ivarint(out, time_range.start_ms);
-        put_uvarint(out, time_range.end_ms.wrapping_sub(time_range.start_ms).cast_unsigned());
+        put_varint(out, time_range.end_ms.wrapping_sub(time_range.start_ms).cast_unsigned());
     }
 
     fn read(data: &[u8]) -> Result<Self> {

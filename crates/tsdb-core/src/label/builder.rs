@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::encoding::{STRING_BYTES_MAX, encoded_len, read_str, write_str};
-use super::{Labels, Quoted};
+use super::encoding::{STRING_BYTES_MAX, encoded_len, write_str};
+use super::{Labels, LabelsIter, Quoted};
 use crate::{Error, Result};
 
 /// Collects pairs in any order and builds [`Labels`]. Reuse it through [`LabelsBuilder::clear`]: after the first
@@ -62,13 +62,7 @@ impl LabelsBuilder {
         }
         if self.pairs.is_empty() {
             let encoded = std::mem::take(&mut self.encoded);
-            let mut rest = encoded.as_str();
-            while !rest.is_empty() {
-                let (name, after) = read_str(rest);
-                let (value, after) = read_str(after);
-                self.collect(name, value);
-                rest = after;
-            }
+            LabelsIter { rest: &encoded }.for_each(|(name, value)| self.collect(name, value));
             self.encoded = encoded;
         }
         self.collect(name, value);
