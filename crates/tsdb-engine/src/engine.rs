@@ -172,8 +172,10 @@ impl Engine {
         EngineStats { time_range, hot, cold: self.cold.stats() }
     }
 
-    /// Makes everything that was appended durable and closes the store. Dropping the engine closes it, too,
-    /// but cannot report an error; with [`WalSync::Always`](crate::WalSync::Always) there is nothing left to sync.
+    /// Makes everything that was appended durable, says so in the WAL, so that any damage to it is found by the next
+    /// opening, and closes the store. Dropping the engine instead loses nothing that
+    /// [`WalSync`](crate::WalSync) promises, but cannot report an error; and damage to the last write can then not be
+    /// told from one that a crash tore.
     ///
     /// # Errors
     /// [`Error::Hot`] when the last sync of the WAL fails.

@@ -163,8 +163,8 @@ impl HotStore {
     /// not for a seal.
     ///
     /// Gives the sequence below which sources elsewhere (those that blocks were handed over to) have to delete, too. The
-    /// bytes of a block keep what is deleted: whoever takes a block over reads it through [`HotSource::select`](crate::HotSource::select), which
-    /// leaves that out, or deletes it again.
+    /// bytes of a block keep what is deleted: whoever takes a block over reads it through
+    /// [`HotSource::select`](crate::HotSource::select), which leaves that out, or deletes it again.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for matchers that no selector can say;
@@ -185,20 +185,22 @@ impl HotStore {
         let mut record = GroupWriter::default();
         record.delete(matchers, range)?;
         let number = tombstones.next_number();
-        if older {
+        // Before the live generation deletes: what a deleted sample had replaced must not show in between.
+        let before = if older {
             self.blocks.write_tombstone(number, &tombstone)?;
             tombstones.insert(number, tombstone);
-            // Before the live generation deletes: what a deleted sample had replaced must not show in between.
-            let before = std::mem::replace(&mut self.state.write().tombstones, tombstones);
-            self.delete_live(&live, matchers, range, &record.finish(true)).inspect_err(|_| {
-                if self.blocks.remove_tombstone(number).and_then(|()| self.blocks.sync()).is_ok() {
-                    self.state.write().tombstones = before;
-                }
-            })?;
+            Some(std::mem::replace(&mut self.state.write().tombstones, tombstones))
         } else {
-            self.delete_live(&live, matchers, range, &record.finish(true))?;
+            None
+        };
+        let deleted = self.delete_live(&live, matchers, range, &record.finish(true));
+        if deleted.is_err()
+            && let Some(before) = before
+            && self.blocks.remove_tombstone(number).and_then(|()| self.blocks.sync()).is_ok()
+        {
+            self.state.write().tombstones = before;
         }
-        Ok(below_sequence)
+        deleted.map(|()| below_sequence)
     }
 
     /// Deletes in the live generation, durably, whatever [`HotOptions::wal_sync`] says of samples.
@@ -219,12 +221,32 @@ impl HotStore {
     }
 
     /// Ends the live generation, unless it has nothing; writes go to the next one at once. Returns whether it did.
-    /// [`HotStore::seal`] does this first.
+    /// [`HotStore::seal`] does this.
     ///
     /// # Errors
     /// [`Error::WalPoisoned`](crate::Error::WalPoisoned), [`Error::StorageFull`](crate::Error::StorageFull).
     pub fn freeze(&self) -> Result<bool> {
-        self.freeze_live()
+        let _freezing = self.freezing.lock();
+        let live = Arc::clone(&self.state.read().live);
+        if !self.wal.has_live() && live.size().samples == 0 {
+            return Ok(false);
+        }
+        // While commits go on: the fsync in the switch, for which they wait, then has little left to write.
+        self.wal.sync()?;
+        let next = Arc::new(Generation::closed(live.sequence() + 1, next_registry(&live)));
+        let switched = self.wal.switch(Arc::clone(&next));
+        if live.is_frozen() {
+            // The next generation takes its first batch, and readers see it, when the last batch of this one is in.
+            live.wait_until_still();
+            {
+                let mut state = self.state.write();
+                let frozen = std::mem::replace(&mut state.live, Arc::clone(&next));
+                state.frozen.push(frozen);
+                state.live_since = Instant::now();
+            }
+            next.open();
+        }
+        switched.map(|()| true)
     }
 
     /// Freezes the head and writes all frozen generations as blocks; drops their part of the log and their memory. Returns
@@ -237,7 +259,7 @@ impl HotStore {
         let _sealing = self.sealing.lock();
         // What is left of a seal that failed goes first: while that fails again, no more generations pile up.
         let mut sealed = self.seal_frozen()?;
-        self.freeze_live()?;
+        self.freeze()?;
         sealed.extend(self.seal_frozen()?);
         Ok(sealed)
     }
@@ -370,30 +392,6 @@ impl HotStore {
         }
         retired.iter().try_for_each(|&number| self.blocks.remove_tombstone(number))?;
         self.blocks.sync()
-    }
-
-    fn freeze_live(&self) -> Result<bool> {
-        let _freezing = self.freezing.lock();
-        let live = Arc::clone(&self.state.read().live);
-        if !self.wal.has_live() && live.size().samples == 0 {
-            return Ok(false);
-        }
-        // While commits go on: the fsync in the switch, for which they wait, then has little left to write.
-        self.wal.sync()?;
-        let next = Arc::new(Generation::closed(live.sequence() + 1, next_registry(&live)));
-        let switched = self.wal.switch(Arc::clone(&next));
-        if live.is_frozen() {
-            // The next generation takes its first batch, and readers see it, when the last batch of this one is in.
-            live.wait_until_still();
-            {
-                let mut state = self.state.write();
-                let frozen = std::mem::replace(&mut state.live, Arc::clone(&next));
-                state.frozen.push(frozen);
-                state.live_since = Instant::now();
-            }
-            next.open();
-        }
-        switched.map(|()| true)
     }
 
     fn seal_generation(&self, generation: &Arc<Generation>) -> Result<Vec<BlockId>> {
