@@ -11,7 +11,9 @@ use tsdb_core::{Labels, Matcher, Series, TimeRange};
 use tsdb_hot::Recovery;
 
 use crate::error::{Error, Result};
-use crate::{Appender, EngineBuilder, EngineStats, Flushed, SeriesStream, Verified};
+use crate::{
+    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Maintained, SeriesStream, Verified,
+};
 
 /// A hybrid time-series store, open for reading and writing, without `async`.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Engine {
     ///
     /// # Errors
     /// As there, and [`Error::InsideRuntime`].
-    pub fn seal(&self) -> Result<usize> {
+    pub fn seal(&self) -> Result<u64> {
         refuse_inside_runtime()?;
         self.runtime.block_on(self.engine.seal())
     }
@@ -78,6 +80,69 @@ impl Engine {
     pub fn flush(&self) -> Result<Flushed> {
         refuse_inside_runtime()?;
         self.runtime.block_on(self.engine.flush())
+    }
+
+    /// As [`crate::Engine::delete`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.delete(matchers, range))
+    }
+
+    /// As [`crate::Engine::compact`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn compact(&self) -> Result<Compacted> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.compact())
+    }
+
+    /// As [`crate::Engine::maintain`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn maintain(&self, now_ms: i64) -> Result<Maintained> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.maintain(now_ms))
+    }
+
+    /// As [`crate::Engine::convert_due`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn convert_due(&self, now_ms: i64) -> Result<Flushed> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.convert_due(now_ms))
+    }
+
+    /// As [`crate::Engine::compact_due`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn compact_due(&self, now_ms: i64) -> Result<Compacted> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.compact_due(now_ms))
+    }
+
+    /// As [`crate::Engine::expire`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn expire(&self, now_ms: i64) -> Result<(Expired, u64)> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.expire(now_ms))
+    }
+
+    /// As [`crate::Engine::sweep`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn sweep(&self, now_ms: i64) -> Result<u64> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.sweep(now_ms))
     }
 
     /// As [`crate::Engine::count_series`].

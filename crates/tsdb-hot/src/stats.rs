@@ -49,6 +49,15 @@ pub struct WalStats {
     pub bytes: u64,
 }
 
+/// The sequences of the hot tier: what is below the one that takes writes cannot change any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OlderSources {
+    /// The sequence of the live generation. A delete that begins now concerns everything below it, or more.
+    pub live_sequence: u64,
+    /// Sequence and time range of each frozen generation and each block.
+    pub sources: Vec<(u64, TimeRange)>,
+}
+
 /// What opening a store found and put in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
-use tsdb_core::{BlockId, Matcher, TimeRange, Tombstone};
+use tsdb_core::{BlockId, Matcher, TimeRange, Tombstone, Tombstones};
 use tsdb_vfs::Vfs;
 
 use crate::appender::Appender;
@@ -30,8 +30,7 @@ use crate::options::SEAL_BYTES_DIVISOR;
 use crate::registry::{Registry, SeriesId};
 use crate::seal::write_blocks;
 use crate::snapshot::HotSnapshot;
-use crate::stats::{BlockStats, HeadStats, HotStats, Recovery, WalStats};
-use crate::tombstones::Tombstones;
+use crate::stats::{BlockStats, HeadStats, HotStats, OlderSources, Recovery, WalStats};
 use crate::wal::{self, GroupWriter, IntervalSync, RepairedSegment, Replay, Wal, WalStart, replay};
 use crate::{HotOptions, Result, WalSync};
 
@@ -293,6 +292,13 @@ impl HotStore {
         large(max) || (long && (large(max / SEAL_BYTES_DIVISOR) || old()))
     }
 
+    /// The sequence that takes writes now, and what is older.
+    #[must_use]
+    pub fn older_sources(&self) -> OlderSources {
+        let state = self.state.read();
+        OlderSources { live_sequence: state.live.sequence(), sources: state.older_sources() }
+    }
+
     /// The sealed blocks, by identity.
     #[must_use]
     pub fn blocks(&self) -> Vec<Arc<SealedBlock>> {
@@ -385,7 +391,9 @@ impl HotStore {
         let retired = {
             let mut state = self.state.write();
             let sources = state.older_sources();
-            state.tombstones.retire(&sources)
+            state.tombstones.retire(|_, tombstone| {
+                sources.iter().any(|&(sequence, range)| tombstone.concerns(sequence, range))
+            })
         };
         if retired.is_empty() {
             return Ok(());

@@ -12,7 +12,7 @@ pub(crate) mod verify;
 use std::path::PathBuf;
 
 use tsdb_core::{Matcher, TimeRange, parse_selector};
-use tsdb_engine::EngineBuilder;
+use tsdb_engine::{EngineBuilder, EngineOptions};
 use tsdb_engine::blocking::Engine;
 
 use crate::args::TimeArgs;
@@ -40,7 +40,10 @@ impl Store {
     }
 
     fn builder(&self) -> EngineBuilder {
-        tsdb_engine::Engine::builder(self.dir())
+        let mut options = EngineOptions::default();
+        // A command does what it says and no more.
+        options.background.interval = None;
+        tsdb_engine::Engine::builder(self.dir()).options(options)
     }
 }
 
