@@ -24,7 +24,7 @@ pub enum Error {
     /// The newest catalog snapshot cannot be trusted. Older ones are not used in its stead: they may name
     /// files that are gone.
     #[error(
-        "catalog snapshot {path} is damaged: {detail}. Restore it from a backup, or list the cold files anew with `tsdb catalog rebuild`"
+        "catalog snapshot {path} is damaged: {detail}. List the cold files anew with `tsdb catalog rebuild`"
     )]
     CatalogDamaged {
         /// The snapshot's path in the cold store.
@@ -34,7 +34,7 @@ pub enum Error {
     },
     /// There are cold files but no catalog snapshot: the catalog has been removed.
     #[error(
-        "the cold store holds data ({example}) but no catalog: restore {catalog}/ from a backup, or list the files anew with `tsdb catalog rebuild`"
+        "the cold store holds data ({example}) but no catalog ({catalog}/): list the files anew with `tsdb catalog rebuild`"
     )]
     CatalogMissing {
         /// One of the data files.

@@ -8,13 +8,16 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tsdb_core::BlockId;
 use tsdb_parquet_io::{FileMeta, ParquetReader};
 
 use crate::catalog::{Catalog, CatalogSnapshot, DATA_DIR};
 use crate::write::{checksum, key};
 use crate::{ColdFile, Error, FileId, Partition, Result};
+
+/// Where files that cannot be read are kept, under the cold root.
+const DAMAGED_DIR: &str = "damaged";
 
 /// What [`rebuild_catalog`] found.
 #[derive(Debug, Default)]
@@ -26,8 +29,8 @@ pub struct Rebuilt {
     pub samples: u64,
     /// Files whose samples are in a file that the catalog lists. The next open removes them.
     pub replaced: Vec<FileId>,
-    /// Files of ours that cannot be read, each with what is wrong. They are not in the catalog; move them away to keep
-    /// them, for the next open removes them.
+    /// Files of ours that cannot be read, each with what is wrong. They are not in the catalog; they were moved under
+    /// `damaged/`, from where nothing is ever removed.
     pub damaged: Vec<Error>,
 }
 
@@ -35,12 +38,13 @@ pub struct Rebuilt {
 /// the hot tier holds: the ones whose samples are in the files are handed over. No tier may be open on the store.
 ///
 /// # Errors
-/// [`Error::Store`]; [`Error::Invariant`] when two files hold samples of one partition and their sequences interleave.
-/// Nothing was changed then.
+/// [`Error::Store`]; [`Error::Invariant`] when two files hold samples of one partition and their sequences interleave. No
+/// snapshot was committed then.
 pub async fn rebuild_catalog(store: Arc<dyn ObjectStore>, blocks: &[BlockId]) -> Result<Rebuilt> {
     let mut rebuilt = Rebuilt::default();
     let mut partitions: BTreeMap<Partition, Vec<ColdFile>> = BTreeMap::new();
     let mut promoted: Vec<String> = Vec::new();
+    let mut damaged = Vec::new();
     let objects: Vec<ObjectMeta> = store.list(Some(&Path::from(DATA_DIR))).try_collect().await?;
     for object in objects {
         let Some(id) = FileId::of_object(&object.location) else { continue };
@@ -50,8 +54,11 @@ pub async fn rebuild_catalog(store: Arc<dyn ObjectStore>, blocks: &[BlockId]) ->
                 let new: Vec<String> = labels.into_iter().filter(|l| !promoted.contains(l)).collect();
                 promoted.extend(new);
             }
-            Err(error @ Error::Store(_)) => return Err(error),
-            Err(error) => rebuilt.damaged.push(error),
+            Err(error) if is_of_the_store(&error) => return Err(error),
+            Err(error) => {
+                damaged.push(object.location);
+                rebuilt.damaged.push(error);
+            }
         }
     }
     let mut files = Vec::new();
@@ -69,8 +76,22 @@ pub async fn rebuild_catalog(store: Arc<dyn ObjectStore>, blocks: &[BlockId]) ->
     };
     let handed_over = blocks.iter().filter(holds).copied().collect();
     let snapshot = CatalogSnapshot { promoted_labels: promoted, files, handed_over, ..Default::default() };
+    // Before the commit: after it, they would be orphans.
+    for location in damaged {
+        let kept = Path::from(format!("{DAMAGED_DIR}/{location}"));
+        store.rename(&location, &kept).await?;
+    }
     Catalog::replace(store, snapshot).await?;
     Ok(rebuilt)
+}
+
+/// Whether it is not the file that is at fault.
+fn is_of_the_store(error: &Error) -> bool {
+    match error {
+        Error::Store(_) => true,
+        Error::File { source, .. } => matches!(**source, tsdb_parquet_io::Error::Store { .. }),
+        _ => false,
+    }
 }
 
 /// What the catalog says of a file, from the file, and the labels that have columns in it.

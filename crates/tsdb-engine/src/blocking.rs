@@ -12,7 +12,8 @@ use tsdb_hot::Recovery;
 
 use crate::error::{Error, Result};
 use crate::{
-    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Maintained, SeriesStream, Verified,
+    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Maintained, Rebuilt, SeriesStream,
+    Verified,
 };
 
 /// A hybrid time-series store, open for reading and writing, without `async`.
@@ -36,9 +37,7 @@ impl Engine {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(builder: EngineBuilder) -> Result<Self> {
-        refuse_inside_runtime()?;
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Error::Runtime(e.to_string()))?;
+        let runtime = runtime()?;
         let engine = runtime.block_on(builder.open())?;
         Ok(Self { engine, runtime })
     }
@@ -221,6 +220,28 @@ impl Iterator for SeriesIter<'_> {
             Err(error) => Some(Err(error)),
         }
     }
+}
+
+/// As [`EngineBuilder::verify`].
+///
+/// # Errors
+/// As there, and [`Error::InsideRuntime`].
+pub fn verify(builder: EngineBuilder) -> Result<Verified> {
+    runtime()?.block_on(builder.verify())
+}
+
+/// As [`EngineBuilder::rebuild_catalog`].
+///
+/// # Errors
+/// As there, and [`Error::InsideRuntime`].
+pub fn rebuild_catalog(builder: EngineBuilder) -> Result<Rebuilt> {
+    runtime()?.block_on(builder.rebuild_catalog())
+}
+
+fn runtime() -> Result<Runtime> {
+    refuse_inside_runtime()?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| Error::Runtime(e.to_string()))
 }
 
 fn refuse_inside_runtime() -> Result<()> {

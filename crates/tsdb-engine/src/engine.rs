@@ -58,13 +58,11 @@ impl Engine {
     }
 
     pub(crate) async fn open_built(builder: EngineBuilder) -> Result<Self> {
-        let EngineBuilder { dir, options, vfs, cold_store, clock, create } = builder;
-        let lock = take_lock(vfs.as_ref(), &dir, create)?;
-        let (store, grace_ms) = match cold_store {
-            Some(store) => (store, options.lifecycle.orphan_grace_ms),
-            // Nobody else writes there: the lock keeps them out.
-            None => (local_cold_store(&vfs, &dir)?, 0),
-        };
+        let lock = take_lock(builder.vfs.as_ref(), &builder.dir, builder.create)?;
+        let store = cold_store(&builder)?;
+        let EngineBuilder { dir, options, vfs, cold_store, clock, .. } = builder;
+        // Into a directory of its own nobody else writes: the lock keeps them out.
+        let grace_ms = if cold_store.is_some() { options.lifecycle.orphan_grace_ms } else { 0 };
         let cold = ColdTier::open(store, options.cold).await?;
         cold.sweep_orphans(clock.now_ms(), grace_ms).await?;
         let catalog = cold.snapshot();
@@ -274,8 +272,12 @@ pub(crate) fn take_lock(vfs: &dyn Vfs, dir: &std::path::Path, create: bool) -> R
     }
 }
 
-fn local_cold_store(vfs: &Arc<dyn Vfs>, dir: &std::path::Path) -> Result<Arc<dyn ObjectStore>> {
-    let store = VfsStore::new(Arc::clone(vfs), dir.join(COLD_DIR));
+/// The cold store that was asked for, or the one of the data directory, put in order after a crash.
+pub(crate) fn cold_store(builder: &EngineBuilder) -> Result<Arc<dyn ObjectStore>> {
+    if let Some(store) = &builder.cold_store {
+        return Ok(Arc::clone(store));
+    }
+    let store = VfsStore::new(Arc::clone(&builder.vfs), builder.dir.join(COLD_DIR));
     store.recover().map_err(tsdb_cold::Error::from)?;
     Ok(Arc::new(store))
 }

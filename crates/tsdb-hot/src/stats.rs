@@ -2,6 +2,8 @@
 
 use tsdb_core::TimeRange;
 
+use crate::Error;
+
 /// How much the hot tier holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HotStats {
@@ -56,6 +58,20 @@ pub struct OlderSources {
     pub live_sequence: u64,
     /// Sequence and time range of each frozen generation and each block.
     pub sources: Vec<(u64, TimeRange)>,
+}
+
+/// What a check of everything that is stored found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct HotVerified {
+    /// Segments of the write-ahead log that were read.
+    pub segments: u64,
+    /// Bytes of the newest segment that were no whole batch and were cut off.
+    pub torn_bytes: u64,
+    /// Sealed blocks that were read.
+    pub blocks: u64,
+    /// An error for each file that is damaged, which names it.
+    pub damaged: Vec<Error>,
 }
 
 /// What opening a store found and put in order.

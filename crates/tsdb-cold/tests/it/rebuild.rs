@@ -8,7 +8,7 @@ use object_store::path::Path;
 use tsdb_cold::{Error, Unconverted, rebuild_catalog};
 use tsdb_core::BlockId;
 
-use crate::support::{all, block, compact, convert, objects, open, tombstone};
+use crate::support::{NOW, all, block, compact, convert, objects, open, tombstone};
 
 async fn lose_catalog(store: &InMemory) {
     for path in objects(store, "catalog").await {
@@ -76,4 +76,8 @@ async fn files_that_were_replaced_do_not_come_back_and_bad_ones_are_named() {
     assert!(rebuilt.damaged[0].to_string().contains(bad), "{:?}", rebuilt.damaged);
     let tier = open(store.clone()).await.unwrap();
     tsdb_testkit::assert_series_eq(&all(&tier).await, &answer);
+    // The bad one is kept; the replaced ones go.
+    assert_eq!(tier.sweep_orphans(NOW, 0).await.unwrap(), 2);
+    assert_eq!(objects(store.as_ref(), "damaged").await, [format!("damaged/{bad}")]);
+    assert_eq!(objects(store.as_ref(), "data").await.len(), 2);
 }
