@@ -7,6 +7,7 @@
 
 pub mod core;
 pub mod hot;
+pub mod lifecycle;
 pub mod parquet;
 pub mod process;
 pub mod report;

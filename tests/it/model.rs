@@ -152,11 +152,14 @@ fn run(case: &Case) {
                 oracle.delete(&[], TimeRange::new(i64::MIN, cutoff_ms - 1));
             }
             Step::Maintain(now_ms) => {
-                // What expires must not hang on whether the round seals.
+                // What expires hangs on what the steps before it leave: they are taken before it is asked. The newest sample
+                // may be a deleted one, which goes with a conversion or a compaction; afterwards less is too old.
                 engine.seal().unwrap();
+                retry(|| engine.convert_due(*now_ms));
                 let cutoff_ms = cutoff(&engine, *now_ms);
-                retry(|| engine.maintain(*now_ms));
+                retry(|| engine.expire(*now_ms));
                 oracle.delete(&[], TimeRange::new(i64::MIN, cutoff_ms - 1));
+                retry(|| engine.maintain(*now_ms));
             }
             Step::Restart => {
                 engine.close().unwrap();

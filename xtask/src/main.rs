@@ -85,6 +85,12 @@ enum Task {
     },
     /// Run every benchmark briefly, to see that it works; the figures mean nothing
     BenchSmoke,
+    /// Run the engine's state machine for longer than the tests do, optimised
+    Soak {
+        /// How many cases
+        #[arg(long, value_name = "N", default_value_t = test::SOAK_CASES)]
+        cases: u32,
+    },
     /// Run benchmark programs of `benches/`: `core` is the program `bench-core`
     Bench {
         /// Which ones; all of them if none is named
@@ -125,6 +131,7 @@ fn dispatch(workspace: &Workspace, task: Task) -> Result<()> {
         Task::Demo => Step::Demo.run(workspace),
         Task::Interop { pytest } => interop::run(workspace, &pytest),
         Task::BenchSmoke => Step::BenchSmoke.run(workspace),
+        Task::Soak { cases } => test::soak(workspace, cases),
         Task::Bench { names, json, peers } => bench::run(workspace, &names, json.as_deref(), peers),
     }
 }

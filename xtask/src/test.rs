@@ -24,6 +24,15 @@ pub(crate) fn doctests(workspace: &Workspace) -> Result<()> {
     workspace.cargo().args(["test", "--workspace", "--doc"]).run()
 }
 
+/// Cases of a soak: ten times those of the test.
+pub(crate) const SOAK_CASES: u32 = 10_000;
+
+/// The state machine over the whole engine, which is the module `model` of the workspace's tests, with more cases.
+pub(crate) fn soak(workspace: &Workspace, cases: u32) -> Result<()> {
+    let cargo = workspace.cargo().env("TSDB_MODEL_CASES", cases.to_string());
+    cargo.args(["test", "--release", "-p", "tsdb-tests", "--test", "it", "model::"]).run()
+}
+
 /// The tests of one crate, then its examples, which are programs with assertions.
 fn one(workspace: &Workspace, runner: &Runner, package: &Package) -> Result<()> {
     runner.command(workspace).args(["-p", &package.name, "--tests"]).run()?;

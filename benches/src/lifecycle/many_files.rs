@@ -1,0 +1,98 @@
+//! Opening a store of 10,000 cold files: no file is opened for it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use tsdb_core::{Labels, SampleBuffer, Series, TimeRange};
+use tsdb_engine::blocking::{self, Engine};
+use tsdb_engine::{Engine as AsyncEngine, EngineBuilder, EngineOptions};
+use tsdb_parquet_io::{ColdStorageWriter, ParquetConfig, ParquetWriter};
+use tsdb_schema::SampleBatch;
+
+use super::Result;
+use crate::process::{forget_peak, resident};
+use crate::report::{Figure, Options, Report, median};
+
+const OPEN_MS: f64 = 200.0;
+const OPEN_BYTES: f64 = 64.0 * (1 << 20) as f64;
+/// 2026-01-01T00:00:00Z.
+const START_MS: i64 = 1_767_225_600_000;
+const DAY_MS: i64 = 86_400_000;
+/// Files of a day.
+const EACH_DAY: usize = 25;
+const PLACE: &str =
+    "in process, 1 thread, wall time of Engine::open, catalog and directories in the page cache, real files";
+
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let files = options.pick(10_000, 50);
+    let dir = tempfile::tempdir()?;
+    write_files(dir.path(), files)?;
+    drop(Engine::open_with(builder(&dir.path().join("store")))?);
+    let place = dir.path().join("store");
+    fs::rename(dir.path().join("data"), place.join("cold/data"))?;
+    let rebuilding = Instant::now();
+    let rebuilt = blocking::rebuild_catalog(builder(&place))?;
+    let rebuild_s = rebuilding.elapsed().as_secs_f64();
+    assert_eq!(rebuilt.files, files as u64, "invariant: every file is listed");
+
+    let mut times = Vec::new();
+    let before = resident().filter(|_| forget_peak());
+    for _ in 0..options.rounds() {
+        let started = Instant::now();
+        let engine = Engine::open_with(builder(&place))?;
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+        assert_eq!(engine.stats().cold.files, files as u64);
+    }
+    let mut add = |figure, unit, value, baseline| {
+        report.add(&Figure { case: "open/10k cold files", figure, unit, value, baseline, place: PLACE })
+    };
+    add("wall", "ms", median(times), Some(("the bar", OPEN_MS)))?;
+    if let (Some(before), Some(after)) = (before, resident()) {
+        let taken = after.peak.saturating_sub(before.now) as f64;
+        add("memory above", "B", taken, Some(("the bar", OPEN_BYTES)))?;
+    }
+    add("catalog rebuild", "s", rebuild_s, None)?;
+    let engine = Engine::open_with(builder(&place))?;
+    let day = TimeRange::new(START_MS, START_MS + DAY_MS - 1);
+    let started = Instant::now();
+    assert_eq!(engine.select(&[], day)?.count(), 1);
+    add("query of a day", "ms", started.elapsed().as_secs_f64() * 1e3, None)?;
+    Ok(())
+}
+
+fn builder(dir: &Path) -> EngineBuilder {
+    let mut options = EngineOptions::default();
+    options.background.interval = None;
+    AsyncEngine::builder(dir).options(options)
+}
+
+/// Small files as conversions leave them, 25 a day, under `data/`; their metadata is what a rebuild of the catalog needs.
+fn write_files(dir: &Path, files: usize) -> Result<()> {
+    for n in 0..files {
+        let (day, sequence) = ((n / EACH_DAY) as i64, (n % EACH_DAY) as i64 + 1);
+        let start_ms = START_MS + day * DAY_MS;
+        let mut samples = SampleBuffer::default();
+        for at in 0..10 {
+            samples.timestamps_ms.push(start_ms + sequence * 60_000 + at * 1_000);
+            samples.values.push(at as f64);
+        }
+        let labels = Labels::from_pairs([("__name__", "m"), ("job", "many")])?;
+        let mut config = ParquetConfig::default();
+        config.promoted_labels = vec!["__name__".into(), "job".into()];
+        config.label_names = Some(config.promoted_labels.clone());
+        config.with_histograms = false;
+        let pairs =
+            [("min_sequence", sequence), ("max_sequence", sequence), ("level", 0), ("tombstones_below", 0)];
+        config.key_values = pairs.map(|(key, value)| (format!("tsdb.{key}"), value.to_string())).into();
+        let mut out = Vec::new();
+        let mut writer = ParquetWriter::new(&mut out, config)?;
+        writer.write_batch(&SampleBatch { series: vec![Series { labels, samples }] })?;
+        writer.close()?;
+        let partition = tsdb_cold::Partition::of(start_ms);
+        let place = dir.join(format!("data/day={partition}"));
+        fs::create_dir_all(&place)?;
+        fs::write(place.join(format!("{n:026}.parquet")), &out)?;
+    }
+    Ok(())
+}
