@@ -15,11 +15,12 @@ pub const DEFAULT_ROW_GROUP_BYTES: usize = 128 << 20;
 /// Rows of a page of values or histograms. One series is found by decoding whole pages, so small pages make look-ups
 /// cheap; each page costs compression context and index entries. 8,192 rows cost 3% against 20,000 in values.
 pub const DEFAULT_PAGE_ROWS: usize = 8 * 1024;
-/// Rows of a page of timestamps or of a label. The series of a scrape target share theirs, and the compressor finds the repeats
+/// Rows of a page of timestamps or of metric names. The series of a scrape target share theirs, and the compressor finds the repeats
 /// within a page only: 0.18 bytes a sample here, 0.38 at 8,192 rows. Nearly all of such a page is one copy.
 pub const DEFAULT_TIMESTAMP_PAGE_ROWS: usize = 32 * 1024;
-/// ZSTD at level 3: level 9 saves 3% at several times the time.
-pub const DEFAULT_COMPRESSION: Compression = Compression::Zstd(3);
+/// ZSTD at level 6: 3 to 4% smaller than level 3 for a quarter more time, of which a file takes little; level 9 takes
+/// twice as long for half a percent.
+pub const DEFAULT_COMPRESSION: Compression = Compression::Zstd(6);
 /// The encoding of values where none is set.
 pub const DEFAULT_VALUE_ENCODING: ValueEncoding = ValueEncoding::Best;
 /// Share of absent values that a bloom filter takes for present.
@@ -65,7 +66,7 @@ pub struct ParquetConfig {
     pub row_group_bytes: usize,
     /// Most rows of a page of values or histograms. Default [`DEFAULT_PAGE_ROWS`].
     pub page_rows: usize,
-    /// Most rows of a page of timestamps or of a label. Default [`DEFAULT_TIMESTAMP_PAGE_ROWS`].
+    /// Most rows of a page of timestamps, or of metric names. Default [`DEFAULT_TIMESTAMP_PAGE_ROWS`].
     pub timestamp_page_rows: usize,
     /// The encoding of values. Default [`DEFAULT_VALUE_ENCODING`].
     pub value_encoding: ValueEncoding,

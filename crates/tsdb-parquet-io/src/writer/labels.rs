@@ -13,6 +13,8 @@ use super::codec::PageCodec;
 use super::encoding::{HybridEncoder, bit_width};
 use crate::Result;
 
+/// Most runs of a page whose bounds nobody asks for: what passing it over or decoding it costs follows its runs.
+const PAGE_RUNS: usize = 8 * 1024;
 /// Longest bound in statistics. Longer values are cut, which keeps the bounds true and the footer small.
 const BOUND_BYTES: usize = 64;
 
@@ -76,7 +78,8 @@ impl LabelColumn {
         }
         let mut body = Vec::new();
         let mut nulls = 0;
-        for page in self.pages(page_rows) {
+        // Pages that can be told apart by their bounds are worth their rows' headers, others are not.
+        for page in self.pages(if page_bounds { page_rows } else { usize::MAX }) {
             body.clear();
             put_levels(page.iter().map(|(reference, rows)| (reference.is_some(), *rows)), &mut body);
             let (rows, page_nulls) = page.iter().fold((0, 0), |(all, nulls), (reference, rows)| {
@@ -115,6 +118,7 @@ impl LabelColumn {
             let mut page = Vec::new();
             let mut room = page_rows as u64;
             while room > 0
+                && page.len() < PAGE_RUNS
                 && let Some((reference, rows)) = rest
             {
                 let taken = rows.min(room);
@@ -235,6 +239,10 @@ mod tests {
         assert_eq!(pages[1], [(Some(0), 1), (None, 9)]);
         assert_eq!(pages[3], [(None, 1)]);
         assert_eq!(pages.len(), 4);
+        for instance in 0..3 * PAGE_RUNS {
+            column.push(Some(["a", "b"][instance % 2]), 2);
+        }
+        assert_eq!(column.pages(usize::MAX).count(), 4);
     }
 
     #[test]
