@@ -233,7 +233,7 @@ async fn labels_in_a_shape_that_is_not_read_are_refused_and_not_left_out() {
         Ok(reader) => select(&reader, &[], TimeRange::ALL).await.map(drop).expect_err("labels in a list"),
         Err(error) => error,
     };
-    assert!(error.to_string().contains("labels") && error.to_string().contains("map of strings"), "{error}");
+    assert!(error.to_string().contains("labels") && error.to_string().contains("map of text"), "{error}");
 }
 
 #[tokio::test]
