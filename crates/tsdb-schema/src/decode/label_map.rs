@@ -96,8 +96,8 @@ impl LabelMapArray {
     /// # Errors
     /// [`Error::InvalidValue`] where the row has two different values of the label.
     pub fn value_beside<'a>(&'a self, row: usize, name: &str, in_column: &'a str) -> Result<&'a str> {
-        let in_map = self.row(row).filter(|(found, _)| *found == name).map(|(_, value)| value);
-        in_map.fold(Ok(in_column), |known, value| one_value(name, known?, value))
+        let mut in_map = self.row(row).filter(|(found, _)| *found == name).map(|(_, value)| value);
+        in_map.try_fold(in_column, |known, value| one_value(name, known, value))
     }
 
     /// The rows that pass `test`, which is asked once for each run of rows with the same entries.

@@ -24,13 +24,13 @@ fn batch() -> SampleBatch {
         values: Vec::new(),
         histograms: vec![(1_000, Arc::new(histogram.clone())), (2_000, Arc::new(histogram))],
     };
-    SampleBatch::new(vec![Series { labels: Labels::from_pairs([("__name__", "latency")]).unwrap(), samples }])
+    SampleBatch::new(vec![Series { labels: Labels::from_pairs([("__name__", "latency")]).expect("labels"), samples }])
 }
 
 /// The table of [`batch`] with the fields of its histograms changed.
 fn changed(change: impl Fn(&str, &ArrayRef) -> ArrayRef) -> RecordBatch {
-    let mapper = SchemaMapper::new(LabelLayout::Columns, vec!["__name__".into()], true).unwrap();
-    let table = mapper.sample_batch_to_record_batch(&batch()).unwrap();
+    let mapper = SchemaMapper::new(LabelLayout::Columns, vec!["__name__".into()], true).expect("a schema");
+    let table = mapper.sample_batch_to_record_batch(&batch()).expect("a table");
     let histogram = table["histogram"].as_struct();
     let columns: Vec<ArrayRef> = histogram
         .column_names()
@@ -50,7 +50,7 @@ fn changed(change: impl Fn(&str, &ArrayRef) -> ArrayRef) -> RecordBatch {
         let column = if field.name() == "histogram" { &histogram } else { &table[field.name().as_str()] };
         (field.name().clone(), column.clone(), true)
     });
-    RecordBatch::try_from_iter_with_nullable(columns.collect::<Vec<_>>()).unwrap()
+    RecordBatch::try_from_iter_with_nullable(columns.collect::<Vec<_>>()).expect("columns of one length")
 }
 
 fn read(table: &RecordBatch) -> Result<SampleBatch, Error> {

@@ -22,7 +22,7 @@ fn map(rows: Rows<'_>) -> ArrayRef {
             map.keys().append_value(name);
             map.values().append_value(value);
         }
-        map.append(row.is_some()).unwrap();
+        map.append(row.is_some()).expect("as many names as values");
     }
     Arc::new(map.finish())
 }
@@ -35,8 +35,8 @@ fn structs(rows: Rows<'_>) -> ArrayRef {
     for row in rows {
         for (name, value) in row.unwrap_or_default() {
             let pair = list.values();
-            pair.field_builder::<StringViewBuilder>(0).unwrap().append_value(name);
-            pair.field_builder::<StringViewBuilder>(1).unwrap().append_value(value);
+            pair.field_builder::<StringViewBuilder>(0).expect("keys").append_value(name);
+            pair.field_builder::<StringViewBuilder>(1).expect("values").append_value(value);
             pair.append(true);
         }
         list.append(row.is_some());
@@ -64,7 +64,7 @@ fn read(pods: Option<ArrayRef>, labels: ArrayRef) -> Result<SampleBatch, Error> 
         ("labels", labels),
     ];
     columns.extend(pods.map(|pods| ("pod", pods)));
-    let table = RecordBatch::try_from_iter(columns).unwrap();
+    let table = RecordBatch::try_from_iter(columns).expect("columns of one length");
     SchemaMapper::from_schema(&table.schema())?.record_batch_to_sample_batch(&table)
 }
 
