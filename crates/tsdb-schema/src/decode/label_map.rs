@@ -1,7 +1,7 @@
 //! The `labels` column: a map of text, in whichever shape a tool leaves it.
 //!
 //! Parquet's map is a list of key-value pairs, and tools that know no maps read it and write it back as such a list:
-//! Polars as `List<Struct<key, value>>`, pandas as a list of two-element lists. All are read alike.
+//! older Polars as `List<Struct<key, value>>`, pandas as a list of two-element lists. All are read alike.
 
 use std::ops::Range;
 

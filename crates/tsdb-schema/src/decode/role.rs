@@ -1,7 +1,5 @@
 //! What each column of a table means.
 
-use std::fmt;
-
 use arrow::datatypes::Field;
 
 use super::{histogram, label_map, numbers, text, wrong_type};
@@ -12,6 +10,7 @@ use crate::mapper::{HISTOGRAM_COLUMN, LABEL_KEY, LABELS_COLUMN, TIMESTAMP_COLUMN
 
 /// What a column of a table means to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ColumnRole {
     /// The times of the samples.
     Timestamp,
@@ -54,19 +53,6 @@ impl ColumnRole {
             LABELS_COLUMN if data_type.is_nested() => wrong(label_map::EXPECTED),
             name if text::is_text(data_type) => Ok(Self::Label(name.to_owned())),
             _ => Ok(Self::Ignored),
-        }
-    }
-}
-
-impl fmt::Display for ColumnRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Timestamp => f.write_str("timestamp"),
-            Self::Value => f.write_str("value"),
-            Self::Histogram => f.write_str("histogram"),
-            Self::Label(name) => write!(f, "label {name:?}"),
-            Self::LabelMap => f.write_str("map of labels"),
-            Self::Ignored => f.write_str("ignored"),
         }
     }
 }

@@ -24,7 +24,10 @@ fn batch() -> SampleBatch {
         values: Vec::new(),
         histograms: vec![(1_000, Arc::new(histogram.clone())), (2_000, Arc::new(histogram))],
     };
-    SampleBatch::new(vec![Series { labels: Labels::from_pairs([("__name__", "latency")]).expect("labels"), samples }])
+    SampleBatch::new(vec![Series {
+        labels: Labels::from_pairs([("__name__", "latency")]).expect("labels"),
+        samples,
+    }])
 }
 
 /// The table of [`batch`] with the fields of its histograms changed.

@@ -27,7 +27,7 @@ fn map(rows: Rows<'_>) -> ArrayRef {
     Arc::new(map.finish())
 }
 
-/// As Polars writes it.
+/// As older Polars writes it.
 fn structs(rows: Rows<'_>) -> ArrayRef {
     let parts =
         vec![Field::new("key", DataType::Utf8View, true), Field::new("value", DataType::Utf8View, true)];
