@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 
 use crate::column_name::{LabelColumn, label_columns};
@@ -145,6 +145,15 @@ impl SchemaMapper {
     /// the strings of a column pass 2 GiB.
     pub fn sample_batch_to_record_batch(&self, batch: &SampleBatch) -> Result<RecordBatch> {
         encode::record_batch(self, batch)
+    }
+
+    /// Of the columns of [`SchemaMapper::sample_batch_to_record_batch`] those that are nested, `histogram` and `labels` as
+    /// far as the schema has them, each with its field. For writers that encode the flat columns themselves.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn nested_columns(&self, batch: &SampleBatch) -> Result<Vec<(FieldRef, ArrayRef)>> {
+        encode::nested_columns(self, batch)
     }
 
     /// The samples of `batch`, in row order: one [`Series`](tsdb_core::Series) for each run of rows with one

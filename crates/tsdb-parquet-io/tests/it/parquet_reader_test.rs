@@ -20,6 +20,7 @@ fn config() -> ParquetConfig {
         promoted_labels: vec!["__name__".into(), "instance".into()],
         row_group_rows: 2000,
         page_rows: 100,
+        timestamp_page_rows: 100,
         with_histograms: false,
         ..ParquetConfig::default()
     }
