@@ -49,7 +49,7 @@ fn spread(file: &Bytes) -> Bytes {
         let at = usize::try_from(at.expect("a page index")).expect("an offset");
         at..at + usize::try_from(length.expect("a page index")).expect("a length")
     };
-    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let columns = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
     let first = columns.map(|c| place(c.column_index_offset(), c.column_index_length()).start).min();
     let mut copy = file[..first.expect("columns")].to_vec();
     let mut move_to_end = |part: std::ops::Range<usize>| {
