@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Float64Array, StringArray, TimestampMillisecondArra
 use bytes::Bytes;
 use object_store::path::Path;
 use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData,
 };
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tsdb_core::{Matcher, TimeRange};
@@ -117,16 +117,9 @@ async fn parts_far_apart_are_read_alone_and_mean_the_same() {
 #[tokio::test]
 async fn parts_that_overlap_or_are_cut_are_read_or_refused_without_a_panic() {
     let far = spread(&file());
-    let footer_at = far.len()
-        - 8
-        - usize::try_from(u32::from_le_bytes([
-            far[far.len() - 8],
-            far[far.len() - 7],
-            far[far.len() - 6],
-            far[far.len() - 5],
-        ]))
-        .expect("a small footer");
-    // Every byte of the footer, one at a time.
+    let footer_len = far[far.len() - 8..].first_chunk().map(|length| u32::from_le_bytes(*length));
+    let footer_at = far.len() - 8 - usize::try_from(footer_len.expect("a trailer")).expect("a small footer");
+    // Bytes all over the footer, one at a time.
     for at in (footer_at..far.len() - 8).step_by(7) {
         let mut flipped = far.to_vec();
         flipped[at] ^= 0x15;
