@@ -89,7 +89,8 @@ pub struct ParquetConfig {
     /// [`DEFAULT_BLOOM_FALSE_POSITIVES`].
     pub bloom_false_positives: f64,
     /// Only encodings that readers before 2025 know: byte-stream-split is not chosen, and refused as a setting.
-    /// Default false.
+    /// What remains beside plain and dictionary is DELTA_BINARY_PACKED for timestamps, in data pages of version 1:
+    /// Spark reads it from 3.3 on (2022; before, with its vectorized reader switched off). Default false.
     pub compat: bool,
     /// Pairs of the caller's own for the file's key-value metadata; they come back in
     /// [`FileMeta::key_values`](crate::FileMeta::key_values). Default none.
