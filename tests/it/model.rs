@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_engine::Engine as AsyncEngine;
+use tsdb_engine::EngineOptions;
 use tsdb_engine::blocking::Engine;
 use tsdb_testkit::strategies::{Script, matchers_for, script, time_range};
 use tsdb_testkit::{Oracle, SimDisk, assert_series_eq};
@@ -41,7 +42,9 @@ fn case() -> impl Strategy<Value = (Script, Vec<Step>, Vec<Matcher>, TimeRange)>
 }
 
 fn open(disk: &SimDisk) -> Engine {
-    Engine::open_with(AsyncEngine::builder(DIR).vfs(disk.vfs())).unwrap()
+    let mut options = EngineOptions::default();
+    options.background.interval = None;
+    Engine::open_with(AsyncEngine::builder(DIR).vfs(disk.vfs()).options(options)).unwrap()
 }
 
 fn select(engine: &Engine, matchers: &[Matcher], range: TimeRange) -> Vec<Series> {

@@ -40,14 +40,51 @@ pub(crate) enum Command {
     LabelValues(LabelValuesArgs),
     /// Seal the head and convert every block to Parquet, now.
     Flush,
+    /// Merge Parquet files to one a day, without samples that were replaced or deleted.
+    Compact,
+    /// Delete the samples of the series that a selector matches.
+    Delete(DeleteArgs),
     /// Count what is stored, tier by tier.
     Status,
     /// Read everything that is stored and report damage.
     Verify(VerifyArgs),
+    /// Look after the list of live Parquet files.
+    Catalog {
+        #[command(subcommand)]
+        command: CatalogCommand,
+    },
     /// Show what is in a Parquet file: columns, encodings, sizes. Ours or any other.
     Inspect(InspectArgs),
     /// Show the whole life of data on a million generated samples.
     Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// List all Parquet files of the store anew, after the catalog was lost or damaged.
+    Rebuild,
+}
+
+const DELETE_EXAMPLES: &str = "\
+The samples are gone from every answer at once. Their bytes leave the Parquet files at the next compaction;
+until then other tools that read the files see them. A sample that is stored later is visible.
+
+Examples:
+  tsdb delete 'debug_requests_total{job=\"test\"}'
+  tsdb delete '{host=\"web-7\"}' --start 2026-01-01T00:00:00Z --end 2026-01-02T00:00:00Z
+  tsdb delete '{}' --end -90d
+  tsdb compact";
+
+#[derive(Debug, Args)]
+#[command(after_help = DELETE_EXAMPLES)]
+pub(crate) struct DeleteArgs {
+    /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
+    pub(crate) selector: String,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
+    /// Needed to delete all series at all times.
+    #[arg(long)]
+    pub(crate) everything: bool,
 }
 
 #[derive(Debug, Args)]

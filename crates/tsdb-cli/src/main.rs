@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{CatalogCommand, Cli, Command};
 use error::Failure;
 
 fn main() -> ExitCode {
@@ -42,6 +42,9 @@ fn main() -> ExitCode {
         Command::LabelNames(args) => command::lookup::label_names(&store, &args),
         Command::LabelValues(args) => command::lookup::label_values(&store, &args),
         Command::Verify(args) => command::verify::run(&store, &args),
+        Command::Delete(args) => command::delete::run(&store, &args),
+        Command::Compact => command::compact::run(&store),
+        Command::Catalog { command: CatalogCommand::Rebuild } => command::catalog::rebuild(&store),
         Command::Flush => command::flush::run(&store),
         Command::Status => command::status::run(&store),
         Command::Inspect(args) => command::inspect::run(&store, &args),

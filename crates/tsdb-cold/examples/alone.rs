@@ -8,7 +8,7 @@ use tsdb_cold::object_store::memory::InMemory;
 use tsdb_cold::tsdb_core::{
     Append, Block, BlockId, BlockWriter, ChunkBuilder, ChunkEncoding, Labels, Matcher, Series, TimeRange,
 };
-use tsdb_cold::{ColdOptions, ColdTier, merge_series};
+use tsdb_cold::{ColdOptions, ColdTier, Progress, merge_series};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let block = block()?;
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             handed_over.extend_from_slice(ids);
             Ok::<_, tsdb_cold::Error>(())
         };
-        tier.convert(&[&block], take).await?;
+        tier.convert(&[&block], 0, &Progress::default(), take).await?;
         assert_eq!(handed_over, [block.meta().id]);
         drop(tier);
 

@@ -23,7 +23,9 @@ pub enum Error {
     Core(#[from] tsdb_core::Error),
     /// The newest catalog snapshot cannot be trusted. Older ones are not used in its stead: they may name
     /// files that are gone.
-    #[error("catalog snapshot {path} is damaged: {detail}; restore it from a backup of the data directory")]
+    #[error(
+        "catalog snapshot {path} is damaged: {detail}. List the cold files anew with `tsdb catalog rebuild`"
+    )]
     CatalogDamaged {
         /// The snapshot's path in the cold store.
         path: String,
@@ -31,13 +33,28 @@ pub enum Error {
         detail: String,
     },
     /// There are cold files but no catalog snapshot: the catalog has been removed.
-    #[error("the cold store holds data ({example}) but no catalog: restore {catalog}/ from a backup")]
+    #[error(
+        "the cold store holds data ({example}) but no catalog ({catalog}/): list the files anew with `tsdb catalog rebuild`"
+    )]
     CatalogMissing {
         /// One of the data files.
         example: String,
         /// Where the catalog should be.
         catalog: &'static str,
     },
+    /// A tombstone that is damaged: what it deleted would be visible again.
+    #[error(
+        "tombstone {path} is damaged: {source}. Restore it from a backup, or remove it to see again what it deleted"
+    )]
+    TombstoneDamaged {
+        /// The object's path in the cold store.
+        path: String,
+        /// What the decoder found.
+        source: tsdb_core::Error,
+    },
+    /// The work was asked to stop ([`Progress::cancel`](crate::Progress::cancel)). What it had committed stays.
+    #[error("cancelled")]
+    Cancelled,
     /// A format version that this build does not read.
     #[error("{what} has format version {found}; this build reads up to {newest}: use a newer tsdb")]
     UnsupportedVersion {

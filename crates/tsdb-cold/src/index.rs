@@ -20,7 +20,7 @@ impl ColdBlockIndex {
     /// The index of a snapshot's files.
     #[must_use]
     pub fn new(snapshot: &CatalogSnapshot) -> Self {
-        let mut files: Vec<_> = snapshot.files.iter().cloned().map(Arc::new).collect();
+        let mut files = snapshot.files.clone();
         files.sort_by_key(|f| f.min_time_ms);
         let running_max = |max: &mut i64, file: &Arc<ColdFile>| {
             *max = (*max).max(file.max_time_ms);
@@ -59,11 +59,12 @@ mod tests {
             min_sequence: 1,
             max_sequence: 1,
             level: 0,
+            tombstones_below: 0,
             series: 1,
             samples: 1,
             checksum: String::new(),
         };
-        let files = ranges.iter().enumerate().map(file).collect();
+        let files = ranges.iter().enumerate().map(file).map(Arc::new).collect();
         ColdBlockIndex::new(&CatalogSnapshot { files, ..Default::default() })
     }
 

@@ -1,21 +1,26 @@
 //! The cold tier as one thing: its store, its catalog, and what is done with them.
 
-use std::collections::{BTreeMap, HashSet};
+mod convert;
+mod maintain;
+
 use std::sync::Arc;
 
 use futures::lock::Mutex;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 use parking_lot::RwLock;
-use tsdb_core::{Block, BlockId, Matcher, TimeRange};
+use tsdb_core::{BlockId, Deletes, Matcher, TimeRange, Tombstone, Tombstones};
 use tsdb_parquet_io::{ParquetConfig, ParquetReader};
 
-use crate::catalog::{Catalog, DATA_DIR};
+use crate::catalog::Catalog;
+use crate::read::file_source;
+use crate::write::{ColdFileWriter, verify_bytes};
 use crate::{
-    BlockSet, BlockToParquetConverter, CatalogSnapshot, ColdBlockIndex, ColdFile, Error, Partition, Result,
-    SeriesSource,
+    BlockToParquetConverter, CatalogSnapshot, ColdBlockIndex, ColdFile, CompactionOptions, Error, Result,
+    SeriesSource, Unconverted, tombstones,
 };
+
+pub use maintain::{Compacted, Expired};
 
 /// Settings of the cold tier.
 #[derive(Clone, Debug)]
@@ -25,6 +30,8 @@ pub struct ColdOptions {
     pub parquet: ParquetConfig,
     /// Most label names that become columns of their own; the others share the `labels` map.
     pub promoted_labels_max: usize,
+    /// When files are merged, and into how large ones.
+    pub compaction: CompactionOptions,
 }
 
 impl ColdOptions {
@@ -34,7 +41,11 @@ impl ColdOptions {
 
 impl Default for ColdOptions {
     fn default() -> Self {
-        Self { parquet: ParquetConfig::default(), promoted_labels_max: Self::PROMOTED_LABELS_MAX }
+        Self {
+            parquet: ParquetConfig::default(),
+            promoted_labels_max: Self::PROMOTED_LABELS_MAX,
+            compaction: CompactionOptions::default(),
+        }
     }
 }
 
@@ -48,137 +59,135 @@ pub struct ColdStats {
     pub samples: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// Deletes that are not applied to all bytes yet.
+    pub tombstones: u64,
 }
 
 /// The cold tier of one store, held by its one writer.
+///
+/// Whatever changes the files (conversion, compaction, expiry, sweeps) goes one at a time. Reads and deletes do not wait
+/// for it.
 #[derive(Debug)]
 pub struct ColdTier {
     store: Arc<dyn ObjectStore>,
     catalog: Catalog,
     converter: BlockToParquetConverter,
-    promoted_labels_max: usize,
-    index: RwLock<Arc<ColdBlockIndex>>,
-    /// Whoever changes the catalog holds this; it has the ids that the next commit may forget.
-    maintenance: Mutex<Vec<BlockId>>,
+    writer: ColdFileWriter,
+    options: ColdOptions,
+    live: RwLock<Arc<Live>>,
+    /// Whoever changes the catalog holds this.
+    work: Mutex<Work>,
+    /// Whoever adds or removes a tombstone holds this. Taken after `work`.
+    deleting: Mutex<()>,
+}
+
+/// What a query sees.
+#[derive(Clone, Debug)]
+struct Live {
+    index: Arc<ColdBlockIndex>,
+    tombstones: Tombstones,
+}
+
+/// What is left to do after commits.
+#[derive(Debug, Default)]
+struct Work {
+    /// Ids that the next commit may forget.
+    forgettable: Vec<BlockId>,
+    /// Files that are live no more, and that queries may still read.
+    retired: Vec<Arc<ColdFile>>,
 }
 
 impl ColdTier {
     /// Opens the cold tier in `store`, making a new one where there is none.
     ///
     /// # Errors
-    /// [`Error::CatalogDamaged`], [`Error::CatalogMissing`] and [`Error::UnsupportedVersion`] say that the
-    /// catalog cannot be used; [`Error::Store`] that it could not be read.
+    /// [`Error::CatalogDamaged`], [`Error::CatalogMissing`], [`Error::TombstoneDamaged`] and
+    /// [`Error::UnsupportedVersion`] say what cannot be used; [`Error::Store`] that it could not be read.
     pub async fn open(store: Arc<dyn ObjectStore>, options: ColdOptions) -> Result<Self> {
         let catalog = Catalog::open(Arc::clone(&store)).await?;
-        let index = RwLock::new(Arc::new(ColdBlockIndex::new(&catalog.snapshot())));
-        let converter = BlockToParquetConverter::new(Arc::clone(&store), options.parquet);
-        let promoted_labels_max = options.promoted_labels_max;
-        Ok(Self { store, catalog, converter, promoted_labels_max, index, maintenance: Mutex::default() })
+        let snapshot = catalog.snapshot();
+        let tombstones = tombstones::load(store.as_ref(), snapshot.files.iter().map(Arc::as_ref)).await?;
+        let live = Live { index: Arc::new(ColdBlockIndex::new(&snapshot)), tombstones };
+        Ok(Self {
+            converter: BlockToParquetConverter::new(Arc::clone(&store), options.parquet.clone()),
+            writer: ColdFileWriter::new(Arc::clone(&store), options.parquet.clone()),
+            store,
+            catalog,
+            options,
+            live: RwLock::new(Arc::new(live)),
+            work: Mutex::default(),
+            deleting: Mutex::default(),
+        })
     }
 
-    /// The catalog as it is now.
+    /// The catalog as it is now. Whoever holds it keeps the bytes of its files from being removed.
     #[must_use]
     pub fn snapshot(&self) -> Arc<CatalogSnapshot> {
         self.catalog.snapshot()
     }
 
+    /// A sequence above all that this tier has seen, in files and in deletes.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.snapshot().next_sequence.max(self.live().tombstones.sequence_max())
+    }
+
     /// Counts of the live files.
     #[must_use]
     pub fn stats(&self) -> ColdStats {
-        self.snapshot().files.iter().fold(ColdStats::default(), |sum, file| ColdStats {
-            files: sum.files + 1,
-            samples: sum.samples + file.samples,
-            bytes: sum.bytes + file.bytes,
+        let tombstones = self.live().tombstones.iter().count() as u64;
+        self.snapshot().files.iter().fold(ColdStats { tombstones, ..Default::default() }, |sum, file| {
+            ColdStats {
+                files: sum.files + 1,
+                samples: sum.samples + file.samples,
+                bytes: sum.bytes + file.bytes,
+                ..sum
+            }
         })
     }
 
     /// The closed range of the live files' timestamps.
     #[must_use]
     pub fn time_range(&self) -> TimeRange {
-        self.index.read().time_range()
+        self.live().index.time_range()
     }
 
-    /// Converts `blocks`, partition by partition in order of time, each in one commit that also hands the
-    /// blocks over. Returns the ids of the blocks handed over so far through `handed_over`, which the caller
-    /// then removes from the hot tier: after each commit, also when a later partition fails.
+    /// Deletes the samples that `tombstone` says, in the live files and in what is converted later: durable, and invisible
+    /// to every query that begins, when this returns. The bytes go at the next compaction. `elsewhere` says what may still
+    /// be converted; where neither it nor a file is concerned, nothing is written.
     ///
-    /// `blocks` must be all sealed blocks of their partitions, or those with the lowest sequences.
-    ///
-    /// # Errors
-    /// As [`BlockToParquetConverter::convert`]; [`Error::Fenced`] when another writer has taken over. The
-    /// partitions that were committed before stay so.
-    pub async fn convert<E: From<Error>>(
-        &self,
-        blocks: &[&Block],
-        mut handed_over: impl FnMut(&[BlockId]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut forgettable = self.maintenance.lock().await;
-        let mut partitions: BTreeMap<Partition, Vec<&Block>> = BTreeMap::new();
-        for block in blocks {
-            partitions.entry(Partition::of(block.meta().id.window_start_ms)).or_default().push(block);
-        }
-        for blocks in partitions.into_values() {
-            let set = BlockSet::new(blocks)?;
-            self.convert_set(&set, &mut forgettable).await?;
-            let ids = set.ids();
-            handed_over(&ids)?;
-            forgettable.extend(ids);
-        }
-        Ok(())
-    }
-
-    async fn convert_set(&self, set: &BlockSet<'_>, forgettable: &mut Vec<BlockId>) -> Result<()> {
-        let promoted = set.promoted_labels(&self.snapshot().promoted_labels, self.promoted_labels_max);
-        let file = self.converter.convert(set, &promoted).await?;
-        let ids = set.ids();
-        let committed = self
-            .catalog
-            .commit(|next| {
-                let above = ids.iter().map(|id| id.sequence + 1).max().unwrap_or(0);
-                next.next_sequence = next.next_sequence.max(above);
-                next.promoted_labels = promoted;
-                next.handed_over.retain(|id| !forgettable.contains(id));
-                next.handed_over.extend(ids);
-                next.files.extend(file);
-            })
-            .await?;
-        forgettable.clear();
-        *self.index.write() = Arc::new(ColdBlockIndex::new(&committed));
-        Ok(())
-    }
-
-    /// Says that the hot tier holds no handed-over block any more, durably, as it does once it has opened.
-    /// The next commit then forgets their ids.
-    pub async fn forget_handed_over(&self) {
-        self.maintenance.lock().await.extend(&self.snapshot().handed_over);
-    }
-
-    /// Removes cold files that no catalog names: what a crash between a file and its commit leaves behind.
-    /// Returns how many. For the store's one writer, while it converts nothing and before it answers queries.
+    /// Whoever numbers the sequences must see to it that no source of [`Tombstone::below_sequence`] or above comes into this
+    /// tier while this runs, or call it again with a higher one.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store cannot be listed or a file not be removed.
-    pub async fn sweep_orphans(&self) -> Result<usize> {
-        let _maintenance = self.maintenance.lock().await;
-        let snapshot = self.snapshot();
-        let live: HashSet<Path> = snapshot.files.iter().map(|f| f.path.path()).collect();
-        let listed: Vec<_> = self.store.list(Some(&Path::from(DATA_DIR))).try_collect().await?;
-        let mut swept = 0;
-        for object in listed.into_iter().filter(|o| is_cold_file(&o.location) && !live.contains(&o.location))
+    /// [`Error::Core`] for matchers that no selector can say. [`Error::Store`]; then the delete may still be found done by the
+    /// next open.
+    pub async fn delete(&self, tombstone: Tombstone, elsewhere: &Unconverted) -> Result<()> {
+        // What is written must be read again.
+        Tombstone::decode(&tombstone.encode())?;
+        let _one_at_a_time = self.deleting.lock().await;
+        let live = self.live();
+        let mut files = live.index.candidates(tombstone.range);
+        let concerns = |(sequence, range): &(u64, TimeRange)| tombstone.concerns(*sequence, *range);
+        if !files.any(|f| tombstone.concerns(f.min_sequence, f.time_range()))
+            && !elsewhere.sources.iter().any(concerns)
         {
-            self.store.delete(&object.location).await?;
-            tracing::warn!(path = %object.location, "removed a cold file that no catalog names");
-            swept += 1;
+            return Ok(());
         }
-        Ok(swept)
+        let number = tombstones::put(self.store.as_ref(), live.tombstones.next_number(), &tombstone).await?;
+        self.publish(|live| live.tombstones.insert(number, tombstone));
+        Ok(())
     }
 
     /// Reads all of a live file, and compares what is there with what the catalog says.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Verification`].
-    pub async fn verify(&self, file: &ColdFile) -> Result<()> {
-        let mut source = self.source::<Error>(&Arc::new(file.clone()), &Arc::from([]), TimeRange::ALL);
+    pub async fn verify(&self, file: &Arc<ColdFile>) -> Result<()> {
+        let path = file.path.path();
+        verify_bytes(self.store.as_ref(), &path, file.bytes, &file.checksum).await?;
+        let mut source =
+            self.view().source::<Error>(file, Deletes::default(), &Arc::from([]), TimeRange::ALL);
         let (mut series, mut samples) = (0, 0);
         while let Some(read) = source.series.try_next().await? {
             series += 1;
@@ -191,21 +200,70 @@ impl ColdTier {
             "it holds {samples} samples of {series} series; the catalog says {} of {}",
             file.samples, file.series
         );
-        Err(Error::Verification { path: file.path.path().to_string(), detail })
+        Err(Error::Verification { path: path.to_string(), detail })
     }
 
-    /// The live files that overlap `range`, each as a source of the series that match.
+    /// The deletes that are not applied to all bytes yet. They hold for what is yet to be converted, too.
+    #[must_use]
+    pub fn tombstones(&self) -> Tombstones {
+        self.live().tombstones.clone()
+    }
+
+    /// What queries see now: files and deletes of one moment.
+    #[must_use]
+    pub fn view(&self) -> ColdView {
+        ColdView { store: Arc::clone(&self.store), live: self.live() }
+    }
+
+    /// [`ColdView::sources`] of now.
     pub fn sources<E>(&self, matchers: &Arc<[Matcher]>, range: TimeRange) -> Vec<SeriesSource<'static, E>>
     where
         E: From<Error> + Send + 'static,
     {
-        let index = Arc::clone(&self.index.read());
-        index.candidates(range).map(|file| self.source(file, matchers, range)).collect()
+        self.view().sources(matchers, range)
+    }
+
+    fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read())
+    }
+
+    /// Changes what queries that begin from now on see, in one step.
+    fn publish(&self, change: impl FnOnce(&mut Live)) {
+        let mut live = self.live.write();
+        let mut next = Live::clone(&live);
+        change(&mut next);
+        *live = Arc::new(next);
+    }
+}
+
+/// The cold tier at one moment. The files' bytes stay as long as it, or a source of it, does.
+#[derive(Clone, Debug)]
+pub struct ColdView {
+    store: Arc<dyn ObjectStore>,
+    live: Arc<Live>,
+}
+
+impl ColdView {
+    /// The deletes that are not applied to all bytes yet.
+    #[must_use]
+    pub fn tombstones(&self) -> &Tombstones {
+        &self.live.tombstones
+    }
+
+    /// The live files that overlap `range`, each as a source of the series that match. What is deleted is left out.
+    pub fn sources<E>(&self, matchers: &Arc<[Matcher]>, range: TimeRange) -> Vec<SeriesSource<'static, E>>
+    where
+        E: From<Error> + Send + 'static,
+    {
+        let source =
+            |file: &Arc<ColdFile>| self.source(file, file.deletes(&self.live.tombstones), matchers, range);
+        self.live.index.candidates(range).map(source).collect()
     }
 
     fn source<E>(
         &self,
         file: &Arc<ColdFile>,
+        deletes: Deletes,
         matchers: &Arc<[Matcher]>,
         range: TimeRange,
     ) -> SeriesSource<'static, E>
@@ -219,16 +277,9 @@ impl ColdTier {
             let reader = ParquetReader::open(store, path.clone(), Some(file.bytes))
                 .await
                 .map_err(Error::file(&path))?;
-            let series = reader.select(matchers, range).map(move |s| s.map_err(Error::file(&path)));
-            Ok::<_, Error>(series)
+            Ok::<_, Error>(file_source(reader, &file, deletes, matchers, range).series)
         };
         let series = stream::once(open).try_flatten().map(|series| series.map_err(E::from)).boxed();
         SeriesSource { sequence, series }
     }
-}
-
-/// Whether an object of the data directory has a name that this crate gives. Others are not ours to remove.
-fn is_cold_file(location: &Path) -> bool {
-    let stem = location.filename().and_then(|name| name.strip_suffix(".parquet"));
-    stem.is_some_and(|stem| stem.parse::<ulid::Ulid>().is_ok())
 }

@@ -27,4 +27,4 @@ pub use postings::{LabelIndex, Postings, PostingsIter, select};
 pub use sample::{STALE_NAN_BITS, SampleBuffer, SampleValue, Series, is_stale_nan, stale_nan};
 pub use selector::{SelectorError, parse_selector, write_selector};
 pub use time::{MAX_TIMESTAMP_MS, MIN_TIMESTAMP_MS, TimeRange, check_timestamp};
-pub use tombstone::Tombstone;
+pub use tombstone::{Deletes, Tombstone, Tombstones};

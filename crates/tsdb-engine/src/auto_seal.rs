@@ -20,23 +20,23 @@ pub(crate) struct AutoSeal {
 }
 
 impl AutoSeal {
-    /// Seals `hot` in the background, unless that failed a moment ago. `maintenance` is held until it is done. The appends
+    /// Seals `hot` in the background, unless that failed a moment ago. `sealing` is held until it is done. The appends
     /// that made it necessary are durable already, so a failure is nobody's: it is logged, and tried again.
-    pub(crate) fn start(&self, hot: Arc<HotStore>, maintenance: OwnedMutexGuard<()>) {
+    pub(crate) fn start(&self, hot: Arc<HotStore>, sealing: OwnedMutexGuard<()>) {
         if self.not_before.lock().is_some_and(|time| Instant::now() < time) {
             return;
         }
         let not_before = Arc::clone(&self.not_before);
         let seal = move || {
             // Dropped in the other order: the store is let go before anybody else may come.
-            let (_one_at_a_time, hot) = (maintenance, hot);
+            let (_one_at_a_time, hot) = (sealing, hot);
             let failed = hot.seal().inspect_err(|error| {
                 tracing::error!(%error, "could not seal the head; it stays in memory and in the log");
             });
             *not_before.lock() = failed.is_err().then(|| Instant::now() + RETRY_AFTER);
         };
         match thread::Builder::new().name("tsdb-seal".into()).spawn(seal) {
-            // The one before has given `maintenance` back: it is at its end.
+            // The one before has given `sealing` back: it is at its end.
             Ok(thread) => drop(self.thread.lock().replace(thread)),
             Err(error) => tracing::error!(%error, "could not start a thread to seal the head"),
         }

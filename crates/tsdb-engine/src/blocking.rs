@@ -11,7 +11,10 @@ use tsdb_core::{Labels, Matcher, Series, TimeRange};
 use tsdb_hot::Recovery;
 
 use crate::error::{Error, Result};
-use crate::{Appender, EngineBuilder, EngineStats, Flushed, SeriesStream, Verified};
+use crate::{
+    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Maintained, Rebuilt, SeriesStream,
+    Verified,
+};
 
 /// A hybrid time-series store, open for reading and writing, without `async`.
 #[derive(Debug)]
@@ -34,9 +37,7 @@ impl Engine {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(builder: EngineBuilder) -> Result<Self> {
-        refuse_inside_runtime()?;
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Error::Runtime(e.to_string()))?;
+        let runtime = runtime()?;
         let engine = runtime.block_on(builder.open())?;
         Ok(Self { engine, runtime })
     }
@@ -66,7 +67,7 @@ impl Engine {
     ///
     /// # Errors
     /// As there, and [`Error::InsideRuntime`].
-    pub fn seal(&self) -> Result<usize> {
+    pub fn seal(&self) -> Result<u64> {
         refuse_inside_runtime()?;
         self.runtime.block_on(self.engine.seal())
     }
@@ -78,6 +79,69 @@ impl Engine {
     pub fn flush(&self) -> Result<Flushed> {
         refuse_inside_runtime()?;
         self.runtime.block_on(self.engine.flush())
+    }
+
+    /// As [`crate::Engine::delete`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.delete(matchers, range))
+    }
+
+    /// As [`crate::Engine::compact`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn compact(&self) -> Result<Compacted> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.compact())
+    }
+
+    /// As [`crate::Engine::maintain`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn maintain(&self, now_ms: i64) -> Result<Maintained> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.maintain(now_ms))
+    }
+
+    /// As [`crate::Engine::convert_due`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn convert_due(&self, now_ms: i64) -> Result<Flushed> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.convert_due(now_ms))
+    }
+
+    /// As [`crate::Engine::compact_due`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn compact_due(&self, now_ms: i64) -> Result<Compacted> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.compact_due(now_ms))
+    }
+
+    /// As [`crate::Engine::expire`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn expire(&self, now_ms: i64) -> Result<(Expired, u64)> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.expire(now_ms))
+    }
+
+    /// As [`crate::Engine::sweep`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn sweep(&self, now_ms: i64) -> Result<u64> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.sweep(now_ms))
     }
 
     /// As [`crate::Engine::count_series`].
@@ -156,6 +220,28 @@ impl Iterator for SeriesIter<'_> {
             Err(error) => Some(Err(error)),
         }
     }
+}
+
+/// As [`EngineBuilder::verify`].
+///
+/// # Errors
+/// As there, and [`Error::InsideRuntime`].
+pub fn verify(builder: EngineBuilder) -> Result<Verified> {
+    runtime()?.block_on(builder.verify())
+}
+
+/// As [`EngineBuilder::rebuild_catalog`].
+///
+/// # Errors
+/// As there, and [`Error::InsideRuntime`].
+pub fn rebuild_catalog(builder: EngineBuilder) -> Result<Rebuilt> {
+    runtime()?.block_on(builder.rebuild_catalog())
+}
+
+fn runtime() -> Result<Runtime> {
+    refuse_inside_runtime()?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| Error::Runtime(e.to_string()))
 }
 
 fn refuse_inside_runtime() -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use tsdb_vfs::{RealFs, Vfs};
 
-use crate::{Engine, EngineOptions, Result};
+use crate::{Clock, Engine, EngineOptions, Result, SystemClock};
 
 /// Builds an [`Engine`]; made by [`Engine::builder`].
 #[derive(Debug)]
@@ -15,13 +15,21 @@ pub struct EngineBuilder {
     pub(crate) options: EngineOptions,
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) cold_store: Option<Arc<dyn ObjectStore>>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) create: bool,
 }
 
 impl EngineBuilder {
     pub(crate) fn new(dir: PathBuf) -> Self {
         let options = EngineOptions::default();
-        Self { dir, options, vfs: Arc::new(RealFs), cold_store: None, create: true }
+        Self {
+            dir,
+            options,
+            vfs: Arc::new(RealFs),
+            cold_store: None,
+            clock: Arc::new(SystemClock),
+            create: true,
+        }
     }
 
     /// Replaces all settings.
@@ -42,6 +50,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn cold_store(mut self, store: Arc<dyn ObjectStore>) -> Self {
         self.cold_store = Some(store);
+        self
+    }
+
+    /// Replaces the clock: the machine's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 

@@ -9,15 +9,16 @@ use std::{fmt, io};
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
-use tokio::sync::Mutex;
-use tsdb_cold::{ColdTier, VfsStore};
+use tsdb_cold::{ColdTier, Compacted, CompactionMode, Expired, VfsStore};
 use tsdb_core::{Matcher, TimeRange};
 use tsdb_hot::{HotStore, Recovery};
 use tsdb_vfs::{Vfs, VfsLock};
 
 use crate::auto_seal::AutoSeal;
+use crate::background::Background;
 use crate::error::{Error, Result};
 use crate::select::{self, SeriesStream};
+use crate::store::{Flushed, Maintained, Store};
 use crate::{Appender, EngineBuilder, EngineStats};
 
 /// The file that an open engine holds locked.
@@ -25,32 +26,17 @@ const LOCK_FILE: &str = "LOCK";
 /// The directory of the cold tier.
 const COLD_DIR: &str = "cold";
 
-/// What one flush did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Flushed {
-    /// Blocks that were converted to cold files and removed.
-    pub blocks: u64,
-    /// Cold files that were written.
-    pub files: u64,
-    /// Samples in those files.
-    pub samples: u64,
-    /// Bytes of those files.
-    pub bytes: u64,
-}
-
 /// A hybrid time-series store, open for reading and writing.
 ///
 /// Appends are synchronous; what reads or moves data is `async`, for cold data may be remote. Local files
 /// are read on the calling thread. All methods take `&self`: share it in an [`Arc`].
 pub struct Engine {
-    hot: Arc<HotStore>,
-    cold: ColdTier,
+    // Dropped first: what works by itself ends before the rest goes.
+    background: Background,
+    auto_seal: AutoSeal,
+    store: Arc<Store>,
     recovery: Recovery,
     dir: PathBuf,
-    /// One seal or flush at a time.
-    maintenance: Arc<Mutex<()>>,
-    auto_seal: AutoSeal,
     /// Held until the engine is dropped.
     _lock: Box<dyn VfsLock>,
 }
@@ -72,28 +58,22 @@ impl Engine {
     }
 
     pub(crate) async fn open_built(builder: EngineBuilder) -> Result<Self> {
-        let EngineBuilder { dir, options, vfs, cold_store, create } = builder;
-        let lock = take_lock(vfs.as_ref(), &dir, create)?;
-        let store = match cold_store {
-            Some(store) => store,
-            None => local_cold_store(&vfs, &dir)?,
-        };
+        let lock = take_lock(builder.vfs.as_ref(), &builder.dir, builder.create)?;
+        let store = cold_store(&builder)?;
+        let EngineBuilder { dir, options, vfs, cold_store, clock, .. } = builder;
+        // Into a directory of its own nobody else writes: the lock keeps them out.
+        let grace_ms = if cold_store.is_some() { options.lifecycle.orphan_grace_ms } else { 0 };
         let cold = ColdTier::open(store, options.cold).await?;
-        cold.sweep_orphans().await?;
+        cold.sweep_orphans(clock.now_ms(), grace_ms).await?;
         let catalog = cold.snapshot();
         let handed_over = |id: &_| catalog.handed_over.contains(id);
         let (hot, recovery) =
-            HotStore::open(Arc::clone(&vfs), &dir, options.hot, &handed_over, catalog.next_sequence)?;
+            HotStore::open(Arc::clone(&vfs), &dir, options.hot, &handed_over, cold.next_sequence())?;
+        drop(catalog);
         cold.forget_handed_over().await;
-        Ok(Self {
-            hot: Arc::new(hot),
-            cold,
-            recovery,
-            dir,
-            maintenance: Arc::default(),
-            auto_seal: AutoSeal::default(),
-            _lock: lock,
-        })
+        let store = Arc::new(Store::new(hot, cold, clock, options.lifecycle));
+        let background = Background::start(Arc::clone(&store), options.background)?;
+        Ok(Self { background, auto_seal: AutoSeal::default(), store, recovery, dir, _lock: lock })
     }
 
     /// What opening found in the WAL.
@@ -117,10 +97,7 @@ impl Engine {
     /// # Errors
     /// The stream ends at its first error: a damaged block or cold file, or a store that cannot be read.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> SeriesStream {
-        // First the hot tier, then the cold one: a block that is handed over in between is seen twice, as
-        // the same samples, and never not at all.
-        let hot = self.hot.snapshot();
-        select::merged(&hot, &self.cold, matchers, range)
+        select::merged(&self.store, matchers, range)
     }
 
     /// Seals the head: what is in it becomes blocks, its WAL segments are dropped and its memory is freed. Appends
@@ -128,9 +105,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Hot`]. Nothing is lost: what was not sealed stays in the head and in the WAL.
-    pub async fn seal(&self) -> Result<usize> {
-        let _one_at_a_time = self.maintenance.lock().await;
-        self.seal_head().await
+    pub async fn seal(&self) -> Result<u64> {
+        self.store.seal().await
     }
 
     /// Seals the head and converts every block to Parquet: afterwards all data that was there at the call is
@@ -139,20 +115,75 @@ impl Engine {
     /// # Errors
     /// [`Error::Hot`] or [`Error::Cold`]. Nothing is lost: what was not converted stays in its block.
     pub async fn flush(&self) -> Result<Flushed> {
-        let _one_at_a_time = self.maintenance.lock().await;
-        self.seal_head().await?;
-        let before = self.cold.stats();
-        let sealed = self.hot.blocks();
-        let blocks: Vec<_> = sealed.iter().map(|sealed| sealed.block()).collect();
-        let remove = |ids: &[_]| ids.iter().try_for_each(|id| self.hot.remove_block(id)).map_err(Error::from);
-        self.cold.convert(&blocks, remove).await?;
-        let after = self.cold.stats();
-        Ok(Flushed {
-            blocks: blocks.len() as u64,
-            files: after.files - before.files,
-            samples: after.samples - before.samples,
-            bytes: after.bytes - before.bytes,
-        })
+        self.store.seal().await?;
+        self.store.convert(self.now_ms(), |all| all).await
+    }
+
+    /// Deletes the samples in `range`, both ends inclusive, of the series that satisfy all `matchers` (an empty list is
+    /// every series), in all tiers: durable, and in no answer that begins, when this returns. A sample that is appended
+    /// later is visible. The bytes of cold files go at their next compaction; until then other tools that read the files see
+    /// the samples.
+    ///
+    /// # Errors
+    /// [`Error::Hot`], [`Error::Cold`]; then some of the samples may be deleted.
+    pub async fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        self.store.delete(matchers, range).await
+    }
+
+    /// Merges cold files until there is one for each day, or one for each
+    /// [`CompactionOptions::file_bytes_max`](tsdb_cold::CompactionOptions::file_bytes_max), without samples that were
+    /// replaced or deleted. Reads and appends go on meanwhile; what a query reads is removed only after it.
+    ///
+    /// # Errors
+    /// [`Error::Cold`]. The merges that were committed stay; of the one that failed nothing does.
+    pub async fn compact(&self) -> Result<Compacted> {
+        self.store.compact(CompactionMode::Full, self.now_ms()).await
+    }
+
+    /// One round of what the background worker does by itself: seals, converts, expires, compacts and sweeps what is due at
+    /// `now_ms` (milliseconds since the Unix epoch). A step that fails does not keep the others from being taken.
+    ///
+    /// # Errors
+    /// The first one of a step.
+    pub async fn maintain(&self, now_ms: i64) -> Result<Maintained> {
+        self.store.maintain(now_ms).await
+    }
+
+    /// Converts the blocks that are due at `now_ms`: a step of [`maintain`](Self::maintain).
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn convert_due(&self, now_ms: i64) -> Result<Flushed> {
+        self.store.convert_due(now_ms).await
+    }
+
+    /// Merges the cold files for which that is worth it at `now_ms`: a step of [`maintain`](Self::maintain).
+    ///
+    /// # Errors
+    /// As [`compact`](Self::compact).
+    pub async fn compact_due(&self, now_ms: i64) -> Result<Compacted> {
+        self.store.compact(CompactionMode::Due, now_ms).await
+    }
+
+    /// Drops the days that are over the retention at `now_ms`: a step of [`maintain`](Self::maintain). Gives what has expired
+    /// in the cold tier, and the number of blocks that have.
+    ///
+    /// # Errors
+    /// [`Error::Hot`], [`Error::Cold`].
+    pub async fn expire(&self, now_ms: i64) -> Result<(Expired, u64)> {
+        self.store.expire(now_ms).await
+    }
+
+    /// Removes cold files that no catalog names and that are old enough at `now_ms`: a step of
+    /// [`maintain`](Self::maintain). Gives how many.
+    ///
+    /// # Errors
+    /// [`Error::Cold`].
+    pub async fn sweep(&self, now_ms: i64) -> Result<u64> {
+        self.store.sweep(now_ms).await
     }
 
     /// The number of distinct series over all tiers. It reads every series, so it costs what
@@ -167,9 +198,9 @@ impl Engine {
     /// Counts over all tiers.
     #[must_use]
     pub fn stats(&self) -> EngineStats {
-        let hot = self.hot.stats();
-        let time_range = hot.time_range.hull(self.cold.time_range());
-        EngineStats { time_range, hot, cold: self.cold.stats() }
+        let hot = self.hot().stats();
+        let time_range = hot.time_range.hull(self.cold().time_range());
+        EngineStats { time_range, hot, cold: self.cold().stats(), background: self.background.stats() }
     }
 
     /// Makes everything that was appended durable, says so in the WAL, so that any damage to it is found by the next
@@ -179,33 +210,38 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Hot`] when the last sync of the WAL fails.
-    pub async fn close(self) -> Result<()> {
-        let _no_flush_under_way = self.maintenance.lock().await;
-        Ok(self.hot.close()?)
+    pub async fn close(mut self) -> Result<()> {
+        let mut background = self.background.take();
+        // On a thread that may wait.
+        let stopped = tokio::task::spawn_blocking(move || background.stop()).await;
+        stopped.map_err(|e| Error::Runtime(e.to_string()))?;
+        let _no_seal_under_way = self.store.sealing.lock().await;
+        Ok(self.hot().close()?)
     }
 
-    /// Seals on a thread of its own: it is work for a processor, and other tasks go on meanwhile.
-    async fn seal_head(&self) -> Result<usize> {
-        let hot = Arc::clone(&self.hot);
-        let sealed = tokio::task::spawn_blocking(move || hot.seal()).await;
-        Ok(sealed.map_err(|e| Error::Runtime(e.to_string()))??.len())
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     pub(crate) fn hot(&self) -> &HotStore {
-        &self.hot
+        &self.store.hot
     }
 
     pub(crate) fn cold(&self) -> &ColdTier {
-        &self.cold
+        &self.store.cold
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.store.clock.now_ms()
     }
 
     /// Has the head sealed when it is over its limits and nobody is at it. Does not wait for that.
     pub(crate) fn seal_if_needed(&self) {
-        if !self.hot.needs_seal() {
+        if !self.hot().needs_seal() {
             return;
         }
-        if let Ok(maintenance) = Arc::clone(&self.maintenance).try_lock_owned() {
-            self.auto_seal.start(Arc::clone(&self.hot), maintenance);
+        if let Ok(sealing) = Arc::clone(&self.store.sealing).try_lock_owned() {
+            self.auto_seal.start(Arc::clone(&self.store.hot), sealing);
         }
     }
 }
@@ -236,8 +272,12 @@ pub(crate) fn take_lock(vfs: &dyn Vfs, dir: &std::path::Path, create: bool) -> R
     }
 }
 
-fn local_cold_store(vfs: &Arc<dyn Vfs>, dir: &std::path::Path) -> Result<Arc<dyn ObjectStore>> {
-    let store = VfsStore::new(Arc::clone(vfs), dir.join(COLD_DIR));
+/// The cold store that was asked for, or the one of the data directory, put in order after a crash.
+pub(crate) fn cold_store(builder: &EngineBuilder) -> Result<Arc<dyn ObjectStore>> {
+    if let Some(store) = &builder.cold_store {
+        return Ok(Arc::clone(store));
+    }
+    let store = VfsStore::new(Arc::clone(&builder.vfs), builder.dir.join(COLD_DIR));
     store.recover().map_err(tsdb_cold::Error::from)?;
     Ok(Arc::new(store))
 }

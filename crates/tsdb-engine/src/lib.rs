@@ -3,27 +3,34 @@
 
 mod appender;
 mod auto_seal;
+mod background;
 mod builder;
+mod clock;
+mod due;
 mod engine;
 mod error;
 mod lookup;
 mod options;
 mod select;
 mod stats;
+mod store;
 mod verify;
 
 pub mod blocking;
 
 pub use appender::Appender;
+pub use background::BackgroundStats;
 pub use builder::EngineBuilder;
-pub use engine::{Engine, Flushed};
+pub use clock::{Clock, SystemClock};
+pub use engine::Engine;
 pub use error::{Error, Result};
-pub use options::EngineOptions;
+pub use options::{BackgroundOptions, EngineOptions, LifecycleOptions};
 pub use select::SeriesStream;
 pub use stats::EngineStats;
+pub use store::{Flushed, Maintained};
 pub use verify::Verified;
 
-pub use tsdb_cold::{ColdOptions, ColdStats};
+pub use tsdb_cold::{ColdOptions, ColdStats, Compacted, CompactionOptions, Expired, Rebuilt};
 pub use tsdb_hot::{Committed, HotOptions, RepairedSegment, SeriesRef, WalSync};
 
 // The crates whose types this one's signatures show, so that a consumer gets them in the right versions.

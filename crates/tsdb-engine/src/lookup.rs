@@ -10,7 +10,8 @@ use tsdb_core::{Labels, Matcher, TimeRange};
 use tsdb_hot::HotSource;
 
 use crate::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::select::sources;
 
 impl Engine {
     /// The label sets of the series that satisfy all `matchers` (an empty list is every series) and have a sample in
@@ -69,11 +70,11 @@ impl Engine {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        // First the hot tier, as in a select.
-        for source in self.hot().snapshot().sources() {
+        let sources = sources(self.store(), &Arc::from(matchers), range);
+        for source in sources.hot {
             found.append(&mut hot(&source)?);
         }
-        for mut source in self.cold().sources::<Error>(&Arc::from(matchers), range) {
+        for mut source in sources.cold {
             while let Some(series) = source.series.try_next().await? {
                 if !series.samples.is_empty() {
                     cold(&series.labels, &mut found);

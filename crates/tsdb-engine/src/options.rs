@@ -1,4 +1,6 @@
-//! Settings of the engine: plain data. Components (file system, cold store) go through the builder.
+//! Settings of the engine: plain data. Components (file system, cold store, clock) go through the builder.
+
+use std::time::Duration;
 
 use tsdb_cold::ColdOptions;
 use tsdb_hot::HotOptions;
@@ -9,6 +11,71 @@ use tsdb_hot::HotOptions;
 pub struct EngineOptions {
     /// The hot tier: windows, WAL sync, memory budget.
     pub hot: HotOptions,
-    /// The cold tier: how Parquet is written, which labels become columns.
+    /// The cold tier: how Parquet is written, which labels become columns, compaction.
     pub cold: ColdOptions,
+    /// When data moves on, and when it goes.
+    pub lifecycle: LifecycleOptions,
+    /// The background worker.
+    pub background: BackgroundOptions,
+}
+
+/// When data moves from tier to tier, and when it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LifecycleOptions {
+    /// A block is converted to Parquet when its window ended so many milliseconds ago: until then late samples are
+    /// likely.
+    pub convert_after_ms: i64,
+    /// A head to which nothing was appended for so many milliseconds is sealed.
+    pub seal_idle_after_ms: i64,
+    /// Samples that are so many milliseconds older than the newest sample, or than the clock where that is behind, expire.
+    /// They go by whole UTC days: a day's when all of it is older. `None` keeps everything.
+    pub retention_ms: Option<i64>,
+    /// A cold file that no catalog names is removed when it is so many milliseconds old. In a cold store of its own
+    /// directory, where nobody else writes, an opening removes it at once.
+    pub orphan_grace_ms: i64,
+}
+
+impl LifecycleOptions {
+    /// Default of [`LifecycleOptions::convert_after_ms`]: two hours, a window.
+    pub const CONVERT_AFTER_MS: i64 = 2 * 3_600_000;
+    /// Default of [`LifecycleOptions::seal_idle_after_ms`]: an hour.
+    pub const SEAL_IDLE_AFTER_MS: i64 = 3_600_000;
+    /// Default of [`LifecycleOptions::orphan_grace_ms`]: an hour.
+    pub const ORPHAN_GRACE_MS: i64 = 3_600_000;
+}
+
+impl Default for LifecycleOptions {
+    fn default() -> Self {
+        Self {
+            convert_after_ms: Self::CONVERT_AFTER_MS,
+            seal_idle_after_ms: Self::SEAL_IDLE_AFTER_MS,
+            retention_ms: None,
+            orphan_grace_ms: Self::ORPHAN_GRACE_MS,
+        }
+    }
+}
+
+/// The worker that moves data by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackgroundOptions {
+    /// Time between two rounds, each of which does what is due. `None`: nothing is done but what is asked for
+    /// ([`Engine::maintain`](crate::Engine::maintain) is a round), and the head is sealed only when it is over its limits.
+    pub interval: Option<Duration>,
+    /// After a round that failed, the next ones wait longer and longer, up to this.
+    pub backoff_max: Duration,
+}
+
+impl BackgroundOptions {
+    /// Default of [`BackgroundOptions::interval`].
+    pub const INTERVAL: Duration = Duration::from_secs(15);
+    /// Default of [`BackgroundOptions::backoff_max`].
+    pub const BACKOFF_MAX: Duration = Duration::from_secs(300);
+}
+
+impl Default for BackgroundOptions {
+    fn default() -> Self {
+        Self { interval: Some(Self::INTERVAL), backoff_max: Self::BACKOFF_MAX }
+    }
 }

@@ -7,28 +7,43 @@
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use tsdb_cold::{ColdTier, SeriesSource, merge_series};
+use tsdb_cold::{SeriesSource, merge_series};
 use tsdb_core::{Matcher, Series, TimeRange};
-use tsdb_hot::{HotSnapshot, HotSource};
+use tsdb_hot::HotSource;
 
 use crate::error::{Error, Result};
+use crate::store::Store;
 
 /// A label-sorted stream of series, each once.
 pub type SeriesStream = BoxStream<'static, Result<Series>>;
 
-pub(crate) fn merged(
-    hot: &HotSnapshot,
-    cold: &ColdTier,
-    matchers: &[Matcher],
-    range: TimeRange,
-) -> SeriesStream {
+/// The sources of one answer.
+pub(crate) struct Sources {
+    pub(crate) hot: Vec<HotSource>,
+    pub(crate) cold: Vec<SeriesSource<'static, Error>>,
+}
+
+/// The sources that overlap `range`; those of the cold tier give the series that match.
+///
+/// First the hot tier is looked at, then the cold one: a block that is handed over in between is seen twice, as the same
+/// samples, and never not at all. The cold tier's tombstones hold for both, so that a delete is seen in all tiers at once;
+/// they are looked at before and after, for one may retire in between, when the last block that it concerns is handed over.
+pub(crate) fn sources(store: &Store, matchers: &Arc<[Matcher]>, range: TimeRange) -> Sources {
+    let before = store.cold.tombstones();
+    let hot = store.hot.snapshot();
+    let cold = store.cold.view();
+    let mut hot = hot.sources_without([&before, cold.tombstones()]);
+    hot.retain(|source| source.time_range().overlaps(range));
+    Sources { hot, cold: cold.sources(matchers, range) }
+}
+
+pub(crate) fn merged(store: &Store, matchers: &[Matcher], range: TimeRange) -> SeriesStream {
     if range.is_empty() {
         return stream::empty().boxed();
     }
     let matchers: Arc<[Matcher]> = matchers.into();
-    let mut sources = cold.sources(&matchers, range);
-    let overlapping = hot.sources().into_iter().filter(|source| source.time_range().overlaps(range));
-    sources.extend(overlapping.map(|source| hot_source(source, &matchers, range)));
+    let Sources { hot, cold: mut sources } = sources(store, &matchers, range);
+    sources.extend(hot.into_iter().map(|source| hot_source(source, &matchers, range)));
     merge_series(sources).try_filter(|series| std::future::ready(!series.samples.is_empty())).boxed()
 }
 

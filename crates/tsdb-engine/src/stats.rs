@@ -4,6 +4,8 @@ use tsdb_cold::ColdStats;
 use tsdb_core::TimeRange;
 use tsdb_hot::HotStats;
 
+use crate::BackgroundStats;
+
 /// Counts of an engine, from what it has in memory: nothing is read for them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -14,6 +16,8 @@ pub struct EngineStats {
     pub hot: HotStats,
     /// Cold files.
     pub cold: ColdStats,
+    /// The background worker.
+    pub background: BackgroundStats,
 }
 
 impl EngineStats {

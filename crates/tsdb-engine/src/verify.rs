@@ -1,8 +1,11 @@
 //! Checking everything that is stored, and repairing what can be.
 
+use std::sync::Arc;
+
+use tsdb_cold::{ColdTier, Rebuilt, rebuild_catalog};
 use tsdb_hot::{RepairedSegment, repair_wal};
 
-use crate::engine::take_lock;
+use crate::engine::{cold_store, take_lock};
 use crate::error::{Error, Result};
 use crate::{Engine, EngineBuilder};
 
@@ -10,6 +13,10 @@ use crate::{Engine, EngineBuilder};
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Verified {
+    /// Segments of the write-ahead log that were read. Those of an open store were read when it was opened.
+    pub segments: u64,
+    /// Bytes that were cut off the end of the log, for they were no whole batch: as a crash leaves it.
+    pub torn_bytes: u64,
     /// Sealed blocks that were read.
     pub blocks: u64,
     /// Cold files that were read.
@@ -18,28 +25,74 @@ pub struct Verified {
     pub damaged: Vec<Error>,
 }
 
+impl Verified {
+    async fn read_cold(&mut self, cold: &ColdTier) {
+        for file in &cold.snapshot().files {
+            self.files += 1;
+            if let Err(error) = cold.verify(file).await {
+                self.damaged.push(error.into());
+            }
+        }
+    }
+}
+
 impl Engine {
-    /// Reads everything that is stored: every checksum, index and chunk of the blocks, every row of the cold files. (The
-    /// write-ahead log was checked when the store was opened.) Goes on after damage, to find all of it.
+    /// Reads everything that is stored: every checksum, index and chunk of the blocks, every byte and row of the cold files.
+    /// Goes on after damage, to find all of it. A store that does not open is read by [`EngineBuilder::verify`].
     pub async fn verify(&self) -> Verified {
-        let mut verified = Verified::default();
+        let (stats, recovery) = (self.stats(), self.recovery());
+        let mut verified = Verified {
+            segments: stats.hot.wal.segments,
+            torn_bytes: recovery.torn_bytes,
+            ..Verified::default()
+        };
         for sealed in self.hot().blocks() {
             verified.blocks += 1;
             if let Err(error) = sealed.verify() {
                 verified.damaged.push(error.into());
             }
         }
-        for file in &self.cold().snapshot().files {
-            verified.files += 1;
-            if let Err(error) = self.cold().verify(file).await {
-                verified.damaged.push(error.into());
-            }
-        }
+        verified.read_cold(self.cold()).await;
         verified
     }
 }
 
 impl EngineBuilder {
+    /// As [`Engine::verify`], of a store that is not open and perhaps does not open: the log, every block and every cold file
+    /// are read, whichever of them is damaged.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::NoStore`], [`Error::Directory`]; [`Error::Hot`] when the directories cannot be listed.
+    pub async fn verify(self) -> Result<Verified> {
+        let _lock = take_lock(self.vfs.as_ref(), &self.dir, false)?;
+        let hot = tsdb_hot::verify(&self.vfs, &self.dir)?;
+        let mut verified = Verified {
+            segments: hot.segments,
+            torn_bytes: hot.torn_bytes,
+            blocks: hot.blocks,
+            files: 0,
+            damaged: hot.damaged.into_iter().map(Error::from).collect(),
+        };
+        let store = cold_store(&self)?;
+        match ColdTier::open(store, self.options.cold).await {
+            Ok(cold) => verified.read_cold(&cold).await,
+            Err(error) => verified.damaged.push(error.into()),
+        }
+        Ok(verified)
+    }
+
+    /// Lists all cold files in a new catalog, whatever the state of the old one: for a catalog that is damaged or lost. What
+    /// was found is in the answer; files that cannot be read are kept under `cold/damaged/`.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::NoStore`], [`Error::Directory`]; [`Error::Cold`] when the store cannot be read or written,
+    /// or files contradict each other. No catalog was committed then.
+    pub async fn rebuild_catalog(self) -> Result<Rebuilt> {
+        let _lock = take_lock(self.vfs.as_ref(), &self.dir, false)?;
+        let blocks = tsdb_hot::list_blocks(Arc::clone(&self.vfs), &self.dir)?;
+        Ok(rebuild_catalog(cold_store(&self)?, &blocks).await?)
+    }
+
     /// Makes a damaged write-ahead log readable again, by giving up the batches that cannot be read. The damaged segments
     /// are kept in `wal/damaged/`. Gives what was changed; nothing if the log is whole.
     ///

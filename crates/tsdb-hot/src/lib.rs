@@ -12,7 +12,6 @@ mod seal;
 mod snapshot;
 mod stats;
 mod store;
-mod tombstones;
 mod wal;
 
 pub use appender::{Appender, SeriesRef};
@@ -25,8 +24,8 @@ pub use options::{
 };
 pub use registry::LABELS_BYTES_MAX;
 pub use snapshot::{HotSnapshot, HotSource, SelectIter};
-pub use stats::{BlockStats, HeadStats, HotStats, Recovery, WalStats};
-pub use store::{HotStore, repair_wal};
+pub use stats::{BlockStats, HeadStats, HotStats, HotVerified, OlderSources, Recovery, WalStats};
+pub use store::{HotStore, list_blocks, repair_wal, verify};
 /// The data model that the signatures speak of.
 pub use tsdb_core;
 /// The file system that the store is given.

@@ -2,6 +2,8 @@
 
 use tsdb_core::TimeRange;
 
+use crate::Error;
+
 /// How much the hot tier holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HotStats {
@@ -47,6 +49,29 @@ pub struct WalStats {
     pub segments: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// The sequences of the hot tier: what is below the one that takes writes cannot change any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OlderSources {
+    /// The sequence of the live generation. A delete that begins now concerns everything below it, or more.
+    pub live_sequence: u64,
+    /// Sequence and time range of each frozen generation and each block.
+    pub sources: Vec<(u64, TimeRange)>,
+}
+
+/// What a check of everything that is stored found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct HotVerified {
+    /// Segments of the write-ahead log that were read.
+    pub segments: u64,
+    /// Bytes of the newest segment that were no whole batch and were cut off.
+    pub torn_bytes: u64,
+    /// Sealed blocks that were read.
+    pub blocks: u64,
+    /// An error for each file that is damaged, which names it.
+    pub damaged: Vec<Error>,
 }
 
 /// What opening a store found and put in order.

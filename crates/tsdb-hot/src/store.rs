@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
-use tsdb_core::{BlockId, Matcher, TimeRange, Tombstone};
+use tsdb_core::{BlockId, Matcher, TimeRange, Tombstone, Tombstones};
 use tsdb_vfs::Vfs;
 
 use crate::appender::Appender;
@@ -30,10 +30,9 @@ use crate::options::SEAL_BYTES_DIVISOR;
 use crate::registry::{Registry, SeriesId};
 use crate::seal::write_blocks;
 use crate::snapshot::HotSnapshot;
-use crate::stats::{BlockStats, HeadStats, HotStats, Recovery, WalStats};
-use crate::tombstones::Tombstones;
+use crate::stats::{BlockStats, HeadStats, HotStats, HotVerified, OlderSources, Recovery, WalStats};
 use crate::wal::{self, GroupWriter, IntervalSync, RepairedSegment, Replay, Wal, WalStart, replay};
-use crate::{HotOptions, Result, WalSync};
+use crate::{Error, HotOptions, Result, WalSync};
 
 /// Directory of the write-ahead log in the data directory.
 const WAL_DIR: &str = "wal";
@@ -51,6 +50,44 @@ const BLOCKS_DIR: &str = "blocks";
 /// stays so; call it again.
 pub fn repair_wal(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<RepairedSegment>> {
     wal::repair(vfs, &dir.join(WAL_DIR))
+}
+
+/// The sealed blocks that lie in data directory `dir`, whether they can be read or not. The store need not be open.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io).
+pub fn list_blocks(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Vec<BlockId>> {
+    match BlockManager::new(vfs, dir.join(BLOCKS_DIR)).list() {
+        Ok(listing) => Ok(listing.blocks),
+        Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads everything that the hot tier has in data directory `dir`, as opening does, and every checksum, index and chunk of
+/// the blocks besides; goes on after damage, to find all of it. The store must not be open: as an opening does, this cuts a
+/// torn end off the log.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) when the directories cannot be listed.
+pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path) -> Result<HotVerified> {
+    let mut verified = HotVerified::default();
+    let (wal_dir, blocks_dir) = (dir.join(WAL_DIR), dir.join(BLOCKS_DIR));
+    vfs.create_dir_all(&wal_dir)?;
+    vfs.create_dir_all(&blocks_dir)?;
+    match replay(vfs.as_ref(), &wal_dir, &Arc::new(Registry::default())) {
+        Ok(replayed) => {
+            (verified.segments, verified.torn_bytes) = (replayed.segments.len() as u64, replayed.torn_bytes);
+        }
+        Err(error) => verified.damaged.push(error),
+    }
+    let manager = BlockManager::new(Arc::clone(vfs), blocks_dir);
+    let listing = manager.list()?;
+    verified.blocks = listing.blocks.len() as u64;
+    let blocks = listing.blocks.iter().map(|id| manager.open(id).and_then(|block| block.verify()));
+    let tombstones = listing.tombstones.iter().map(|number| manager.read_tombstone(*number).map(drop));
+    verified.damaged.extend(blocks.chain(tombstones).filter_map(Result::err));
+    Ok(verified)
 }
 
 /// The hot tier of one data directory. Share it between threads; see the crate's documentation for an example.
@@ -293,6 +330,13 @@ impl HotStore {
         large(max) || (long && (large(max / SEAL_BYTES_DIVISOR) || old()))
     }
 
+    /// The sequence that takes writes now, and what is older.
+    #[must_use]
+    pub fn older_sources(&self) -> OlderSources {
+        let state = self.state.read();
+        OlderSources { live_sequence: state.live.sequence(), sources: state.older_sources() }
+    }
+
     /// The sealed blocks, by identity.
     #[must_use]
     pub fn blocks(&self) -> Vec<Arc<SealedBlock>> {
@@ -385,7 +429,9 @@ impl HotStore {
         let retired = {
             let mut state = self.state.write();
             let sources = state.older_sources();
-            state.tombstones.retire(&sources)
+            state.tombstones.retire(|_, tombstone| {
+                sources.iter().any(|&(sequence, range)| tombstone.concerns(sequence, range))
+            })
         };
         if retired.is_empty() {
             return Ok(());

@@ -1,5 +1,8 @@
 //! The commands, one module each.
 
+pub(crate) mod catalog;
+pub(crate) mod compact;
+pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod flush;
 pub(crate) mod import;
@@ -12,8 +15,8 @@ pub(crate) mod verify;
 use std::path::PathBuf;
 
 use tsdb_core::{Matcher, TimeRange, parse_selector};
-use tsdb_engine::EngineBuilder;
 use tsdb_engine::blocking::Engine;
+use tsdb_engine::{EngineBuilder, EngineOptions};
 
 use crate::args::TimeArgs;
 use crate::error::{Failure, Result};
@@ -40,7 +43,10 @@ impl Store {
     }
 
     fn builder(&self) -> EngineBuilder {
-        tsdb_engine::Engine::builder(self.dir())
+        let mut options = EngineOptions::default();
+        // A command does what it says and no more.
+        options.background.interval = None;
+        tsdb_engine::Engine::builder(self.dir()).options(options)
     }
 }
 

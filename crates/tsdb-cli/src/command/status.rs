@@ -35,7 +35,7 @@ fn as_json(stats: &EngineStats, series: u64) -> Value {
         "max_time": time(end_ms),
         "head": { "series": head.series, "samples": head.samples, "bytes": head.bytes },
         "blocks": { "count": blocks.count, "samples": blocks.samples, "bytes": blocks.bytes },
-        "cold": { "files": cold.files, "samples": cold.samples, "bytes": cold.bytes },
+        "cold": { "files": cold.files, "samples": cold.samples, "bytes": cold.bytes, "tombstones": cold.tombstones },
         "wal": { "segments": wal.segments, "bytes": wal.bytes },
     })
 }

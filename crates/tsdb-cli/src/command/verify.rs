@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::json;
-use tsdb_engine::RepairedSegment;
+use tsdb_engine::{RepairedSegment, blocking};
 
 use super::Store;
 use crate::args::VerifyArgs;
@@ -20,11 +20,10 @@ pub(crate) fn run(store: &Store, args: &VerifyArgs) -> Result<()> {
             writeln!(out, "the write-ahead log is whole: nothing to repair")?;
         }
     }
-    let engine = store.open(false)?;
-    let verified = engine.verify()?;
+    let verified = blocking::verify(store.builder())?;
     let damaged: Vec<String> = verified.damaged.iter().map(ToString::to_string).collect();
-    let torn = engine.recovery().torn_bytes;
-    let (wal, blocks, files) = (engine.stats().hot.wal.segments, verified.blocks, verified.files);
+    let torn = verified.torn_bytes;
+    let (wal, blocks, files) = (verified.segments, verified.blocks, verified.files);
     if store.json {
         let repaired: Vec<_> = repaired.iter().map(as_json).collect();
         let summary = json!({

@@ -204,7 +204,9 @@ fn verify_finds_damage_and_repair_gives_up_only_what_cannot_be_read() {
         let run = tsdb.run(command);
         assert_eq!(run.code, 1);
         let path = segments[1].file_name().unwrap().to_str().unwrap();
-        assert!(run.stderr.contains(path) && run.stderr.contains("verify --repair"), "{}", run.stderr);
+        // `verify` lists what is damaged; the others stop at it.
+        let said = run.stdout + &run.stderr;
+        assert!(said.contains(path) && said.contains("verify --repair"), "{said}");
     }
     let repaired = tsdb.ok(&["verify", "--repair"]);
     assert!(repaired.contains("gave up") && repaired.contains("wal/damaged/"), "{repaired}");
@@ -243,4 +245,88 @@ fn verify_finds_damage_and_repair_gives_up_only_what_cannot_be_read() {
     let run = tsdb.run(&["verify"]);
     assert_eq!(run.code, 1, "{}", run.stdout);
     assert!(run.stdout.contains(file.file_name().unwrap().to_str().unwrap()), "{}", run.stdout);
+}
+
+#[test]
+fn delete_hides_at_once_and_compact_removes_the_bytes() {
+    let tsdb = Tsdb::new();
+    tsdb.file("metrics.txt", TEXT);
+    tsdb.ok(&["import", "metrics.txt"]);
+    tsdb.ok(&["flush"]);
+    let refused = tsdb.run(&["delete", "{}"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("--everything"), "{}", refused.stderr);
+
+    let deleted = tsdb.ok(&["delete", "up"]);
+    assert!(deleted.contains("until `tsdb compact`"), "{deleted}");
+    assert_eq!(tsdb.ok(&["series", "up"]), "");
+    assert_eq!(tsdb.json(&["status", "--json"])["cold"]["tombstones"], 1);
+    let compacted = tsdb.json(&["compact", "--json"]);
+    assert_eq!((&compacted["samples_in"], &compacted["samples_out"]), (&json!(4), &json!(3)));
+    let status = tsdb.json(&["status", "--json"]);
+    assert_eq!((&status["cold"]["tombstones"], &status["samples"]), (&json!(0), &json!(3)));
+    assert!(tsdb.ok(&["compact"]).contains("nothing to compact"));
+
+    let times = ["--start", "2026-01-01T00:00:10Z", "--end", "2026-01-01T00:01:00Z", "--json"];
+    let deleted = tsdb.json(&[&["delete", "{}"][..], &times[..]].concat());
+    assert_eq!(deleted["start"], 1_767_225_610_000_i64);
+    let left = tsdb.ok(&["query", r#"http_requests_total{code="200"}"#, "--json"]);
+    assert!(left.contains(r#""samples":[[1767225600000,"1"]]"#), "{left}");
+    tsdb.ok(&["delete", "{}", "--everything"]);
+    assert_eq!(tsdb.ok(&["query", "{}", "--json"]), "");
+}
+
+#[test]
+fn compact_merges_the_files_of_a_day() {
+    let tsdb = Tsdb::new();
+    for value in 0..3 {
+        tsdb.file("one.txt", format!("up {value} 176722560000{value}\n"));
+        tsdb.ok(&["import", "one.txt"]);
+        tsdb.ok(&["flush"]);
+    }
+    let all = tsdb.ok(&["query", "{}", "--json"]);
+    let compacted = tsdb.ok(&["compact"]);
+    assert!(compacted.starts_with("merged 3 Parquet file(s)"), "{compacted}");
+    assert_eq!(tsdb.ok(&["query", "{}", "--json"]), all);
+    assert_eq!(tsdb.json(&["status", "--json"])["cold"]["files"], 1);
+}
+
+#[test]
+fn a_lost_catalog_is_rebuilt() {
+    let tsdb = Tsdb::new();
+    tsdb.file("metrics.txt", TEXT);
+    tsdb.ok(&["import", "metrics.txt"]);
+    tsdb.ok(&["flush"]);
+    let all = tsdb.ok(&["query", "{}", "--json"]);
+    std::fs::remove_dir_all(tsdb.home().join("tsdb-data/cold/catalog")).unwrap();
+    let lost = tsdb.run(&["query", "{}"]);
+    assert_eq!(lost.code, 1);
+    assert!(lost.stderr.contains("tsdb catalog rebuild"), "{}", lost.stderr);
+    let rebuilt = tsdb.json(&["catalog", "rebuild", "--json"]);
+    assert_eq!((&rebuilt["files"], &rebuilt["samples"]), (&json!(1), &json!(4)));
+    assert_eq!(tsdb.ok(&["query", "{}", "--json"]), all);
+}
+
+#[test]
+fn verify_finds_all_damage_although_the_store_does_not_open() {
+    let tsdb = Tsdb::new();
+    tsdb.file("metrics.txt", TEXT);
+    tsdb.ok(&["import", "metrics.txt"]);
+    tsdb.ok(&["flush"]);
+    assert!(tsdb.ok(&["verify"]).contains("0 damaged"));
+    let data = tsdb.home().join("tsdb-data");
+    let day = std::fs::read_dir(data.join("cold/data")).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::read_dir(day).unwrap().next().unwrap().unwrap().path();
+    // A byte of a page, which no footer covers, and a block that is none.
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    std::fs::write(data.join("blocks/00000000000000000007-0-7200000.block"), "no block").unwrap();
+    assert_eq!(tsdb.run(&["status"]).code, 1);
+    let verified = tsdb.run(&["verify", "--json"]);
+    assert_eq!(verified.code, 1);
+    let verified: serde_json::Value = serde_json::from_str(&verified.stdout).unwrap();
+    assert_eq!((&verified["blocks"], &verified["files"]), (&json!(1), &json!(1)));
+    let damaged = verified["damaged"].to_string();
+    assert!(damaged.contains(".parquet") && damaged.contains(".block"), "{damaged}");
 }

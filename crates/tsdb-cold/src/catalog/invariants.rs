@@ -2,6 +2,7 @@
 //! then stops a commit instead of losing data.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::snapshot::{CatalogSnapshot, ColdFile};
 use crate::{Error, Partition, Result};
@@ -16,6 +17,8 @@ const INVARIANTS: &[(&str, Predicate)] = &[
     ("live_sequences_never_interleave", live_sequences_never_interleave),
     ("next_sequence_is_above_all", next_sequence_is_above_all),
     ("promoted_labels_only_grow", promoted_labels_only_grow),
+    ("handed_over_blocks_were_taken", handed_over_blocks_were_taken),
+    ("tombstones_stay_applied", tombstones_stay_applied),
 ];
 
 /// Refuses a commit that breaks an invariant.
@@ -50,7 +53,7 @@ fn files_lie_in_their_partition(_: &CatalogSnapshot, next: &CatalogSnapshot) -> 
 /// Between sources the higher sequence wins. That has one meaning only while the ranges of a partition's
 /// live files do not interleave.
 fn live_sequences_never_interleave(_: &CatalogSnapshot, next: &CatalogSnapshot) -> Option<String> {
-    let mut partitions: HashMap<Partition, Vec<&ColdFile>> = HashMap::new();
+    let mut partitions: HashMap<Partition, Vec<&Arc<ColdFile>>> = HashMap::new();
     for file in &next.files {
         partitions.entry(file.partition).or_default().push(file);
     }
@@ -72,6 +75,30 @@ fn promoted_labels_only_grow(previous: &CatalogSnapshot, next: &CatalogSnapshot)
         .then(|| format!("the list of {} does not begin with the one before", next.promoted_labels.len()))
 }
 
+/// An id that no conversion has taken would have a block of the future removed.
+fn handed_over_blocks_were_taken(_: &CatalogSnapshot, next: &CatalogSnapshot) -> Option<String> {
+    let early = next.handed_over.iter().find(|id| id.sequence >= next.next_sequence)?;
+    Some(format!("block {early} is handed over, but next_sequence is {}", next.next_sequence))
+}
+
+/// A file that takes the place of others must not bring back what was deleted in them.
+fn tombstones_stay_applied(previous: &CatalogSnapshot, next: &CatalogSnapshot) -> Option<String> {
+    let replaces = |new: &ColdFile, old: &ColdFile| {
+        new.partition == old.partition
+            && new.min_sequence <= old.min_sequence
+            && old.max_sequence <= new.max_sequence
+    };
+    // Both lists are sorted by path: a binary search finds what stayed.
+    let is_new = |file: &&Arc<ColdFile>| previous.files.binary_search_by(|f| f.path.cmp(&file.path)).is_err();
+    next.files.iter().filter(is_new).find_map(|new| {
+        let old = previous
+            .files
+            .iter()
+            .find(|old| replaces(new, old) && new.tombstones_below < old.tombstones_below)?;
+        Some(format!("{} replaces {}, to which more tombstones were applied", new.path, old.path))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::FileId;
@@ -89,6 +116,7 @@ mod tests {
             min_sequence: sequences.0,
             max_sequence: sequences.1,
             level: 0,
+            tombstones_below: 0,
             series: 1,
             samples: 1,
             checksum: String::new(),
@@ -99,6 +127,7 @@ mod tests {
     fn check_files(files: Vec<ColdFile>) -> Option<&'static str> {
         let previous =
             CatalogSnapshot { promoted_labels: vec!["a".into()], next_sequence: 1, ..Default::default() };
+        let files = files.into_iter().map(Arc::new).collect();
         let mut next = CatalogSnapshot { files, ..previous.clone() };
         next.succeed(&previous, "w");
         broken(&previous, &next)

@@ -15,6 +15,7 @@ mod invariants;
 mod snapshot;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -39,12 +40,13 @@ pub(crate) struct Catalog {
     store: Arc<dyn ObjectStore>,
     writer: String,
     current: RwLock<Arc<CatalogSnapshot>>,
+    /// A commit has failed, and may have been done all the same.
+    in_doubt: AtomicBool,
 }
 
 impl Catalog {
     /// Opens the newest snapshot; commits a first, empty one where the store is new.
     pub(crate) async fn open(store: Arc<dyn ObjectStore>) -> Result<Self> {
-        let writer = Ulid::new().to_string();
         let newest = newest_number(store.as_ref(), 0).await?;
         let current = match newest {
             Some(number) => load(store.as_ref(), number).await?,
@@ -55,14 +57,32 @@ impl Catalog {
                 CatalogSnapshot::default()
             }
         };
-        let catalog = Self { store, writer, current: RwLock::new(Arc::new(current)) };
+        let catalog = Self::new(store, current);
         if newest.is_none() {
             catalog.commit(|_| {}).await?;
         }
         Ok(catalog)
     }
 
-    /// The snapshot that holds now. It stays valid as a value; its files may be removed by later commits.
+    /// Commits `snapshot`, numbered after whatever is there, readable or not.
+    pub(crate) async fn replace(store: Arc<dyn ObjectStore>, snapshot: CatalogSnapshot) -> Result<()> {
+        let number = newest_number(store.as_ref(), 0).await?.unwrap_or(0);
+        let catalog = Self::new(store, CatalogSnapshot { number, ..CatalogSnapshot::default() });
+        catalog.commit(|next| *next = snapshot).await.map(drop)
+    }
+
+    fn new(store: Arc<dyn ObjectStore>, current: CatalogSnapshot) -> Self {
+        let (writer, current) = (Ulid::new().to_string(), RwLock::new(Arc::new(current)));
+        Self { store, writer, current, in_doubt: AtomicBool::new(false) }
+    }
+
+    /// Whether a commit has failed of which nobody knows that it was not done. Then no file may be taken for an orphan: the
+    /// snapshot of that commit may name it. The next commit finds out.
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::SeqCst)
+    }
+
+    /// The snapshot that holds now. It stays valid as a value.
     pub(crate) fn snapshot(&self) -> Arc<CatalogSnapshot> {
         Arc::clone(&self.current.read())
     }
@@ -70,7 +90,8 @@ impl Catalog {
     /// Commits the current snapshot with `edit` applied, as the next number.
     ///
     /// The caller serialises its commits. After an error nothing has changed, except that after
-    /// [`Error::Store`] the snapshot may still be found committed by the next open.
+    /// [`Error::Store`] the snapshot may still be found committed: by the next commit, which then fails, too, and leaves the
+    /// current snapshot to be that one; or by the next open.
     pub(crate) async fn commit(
         &self,
         edit: impl FnOnce(&mut CatalogSnapshot),
@@ -81,12 +102,12 @@ impl Catalog {
         next.succeed(&current, &self.writer);
         invariants::check(&current, &next)?;
 
+        self.in_doubt.store(true, Ordering::SeqCst);
         self.put(&next).await?;
         if let Some(number) = newest_number(self.store.as_ref(), next.number).await? {
             return Err(Error::Fenced { number });
         }
-        let next = Arc::new(next);
-        *self.current.write() = Arc::clone(&next);
+        let next = self.set_current(next);
         self.prune(next.number).await;
         Ok(next)
     }
@@ -101,7 +122,28 @@ impl Catalog {
             return Ok(());
         };
         let Ok(found) = self.store.get(&path).await else { return Err(error.into()) };
-        if found.bytes().await? == bytes { Ok(()) } else { Err(Error::Fenced { number: next.number }) }
+        let found = found.bytes().await?;
+        if found == bytes {
+            return Ok(());
+        }
+        let found = CatalogSnapshot::decode(path.as_ref(), &found)?;
+        if found.writer != self.writer {
+            return Err(Error::Fenced { number: next.number });
+        }
+        // The commit before this one, which had said that it failed.
+        tracing::warn!(
+            number = found.number,
+            "a catalog commit that was answered with an error was done after all"
+        );
+        self.set_current(found);
+        Err(error.into())
+    }
+
+    fn set_current(&self, snapshot: CatalogSnapshot) -> Arc<CatalogSnapshot> {
+        let snapshot = Arc::new(snapshot);
+        *self.current.write() = Arc::clone(&snapshot);
+        self.in_doubt.store(false, Ordering::SeqCst);
+        snapshot
     }
 
     /// Removes snapshots that nobody needs. Their removal is housekeeping: a failure is left to the next commit.

@@ -5,13 +5,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tsdb_core::{BlockId, TimeRange};
+use ulid::Ulid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::DATA_DIR;
 use crate::{Error, Partition, Result};
 
 /// The version written. Version 0 promises no compatibility yet.
@@ -23,6 +26,35 @@ pub(crate) const FORMAT_VERSION: u32 = 0;
 pub struct FileId(pub(crate) String);
 
 impl FileId {
+    /// A new name for a file of `partition`, made at `now_ms`.
+    pub(crate) fn new(partition: Partition, now_ms: i64) -> Self {
+        let ulid = Ulid::from_parts(now_ms.max(0) as u64, Ulid::new().random()).to_string().to_lowercase();
+        Self(format!("{DATA_DIR}/day={partition}/{ulid}.parquet"))
+    }
+
+    /// The id of an object of the data directory whose name this crate has given. Others are not ours.
+    pub(crate) fn of_object(location: &object_store::path::Path) -> Option<Self> {
+        let id = Self(location.to_string());
+        (id.ulid().is_some() && id.partition().is_some()).then_some(id)
+    }
+
+    /// When the file was made, milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn created_ms(&self) -> i64 {
+        self.ulid().map_or(0, |ulid| ulid.timestamp_ms() as i64)
+    }
+
+    /// The partition that the path names.
+    pub(crate) fn partition(&self) -> Option<Partition> {
+        let (day, _) = self.0.strip_prefix(DATA_DIR)?.strip_prefix("/day=")?.split_once('/')?;
+        day.parse().ok()
+    }
+
+    fn ulid(&self) -> Option<Ulid> {
+        let (_, name) = self.0.rsplit_once('/')?;
+        name.strip_suffix(".parquet")?.parse().ok()
+    }
+
     /// The path as an object store takes it.
     #[must_use]
     pub fn path(&self) -> object_store::path::Path {
@@ -55,6 +87,8 @@ pub struct ColdFile {
     pub max_sequence: u64,
     /// 0 for a converted file; compaction writes one more than its highest input.
     pub level: u32,
+    /// The tombstones with lower numbers have been applied to it.
+    pub tombstones_below: u64,
     /// Series in the file.
     pub series: u64,
     /// Samples in the file.
@@ -86,8 +120,9 @@ pub struct CatalogSnapshot {
     pub promoted_labels: Vec<String>,
     /// Above every sequence that ever was in the cold tier, gone files included.
     pub next_sequence: u64,
-    /// The live files, by path.
-    pub files: Vec<ColdFile>,
+    /// The live files, by path. Whoever holds one of them keeps its bytes from being removed.
+    #[serde(with = "shared")]
+    pub files: Vec<Arc<ColdFile>>,
     /// Blocks that are in live (or gone) files and whose removal from the hot tier is not known to be durable.
     #[serde(with = "block_ids")]
     pub handed_over: BTreeSet<BlockId>,
@@ -152,6 +187,28 @@ pub(crate) fn checksum_text(bytes: &[u8]) -> String {
     format!("{:016x}", xxh3_64(bytes))
 }
 
+/// Files as if they were not shared.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::ColdFile;
+
+    pub(super) fn serialize<S: Serializer>(
+        files: &[Arc<ColdFile>],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(files.iter().map(Arc::as_ref))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Arc<ColdFile>>, D::Error> {
+        Ok(Vec::<ColdFile>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
+    }
+}
+
 /// Block ids as their display text.
 mod block_ids {
     use std::collections::BTreeSet;
@@ -184,7 +241,7 @@ mod tests {
     fn snapshot() -> CatalogSnapshot {
         let mut next = CatalogSnapshot {
             promoted_labels: vec!["__name__".into(), "jöb".into()],
-            files: vec![ColdFile {
+            files: vec![Arc::new(ColdFile {
                 path: FileId("data/day=2026-01-01/a.parquet".into()),
                 bytes: 10,
                 partition: Partition::of(1_767_225_600_000),
@@ -193,10 +250,11 @@ mod tests {
                 min_sequence: 1,
                 max_sequence: 2,
                 level: 0,
+                tombstones_below: 0,
                 series: 1,
                 samples: 2,
                 checksum: "00".repeat(8),
-            }],
+            })],
             handed_over: [BlockId { sequence: 2, window_start_ms: -7_200_000, window_end_ms: 0 }].into(),
             ..CatalogSnapshot::default()
         };

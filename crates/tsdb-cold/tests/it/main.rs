@@ -2,9 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
 
-/// Blocks, and stores that answer wrongly, for the other modules.
+/// Compaction: what is merged, what is left out, what a running query keeps.
+mod compact;
+/// Deletes: tombstones over files and over what is converted later.
+mod delete;
+/// The whole life of files on a store that fails, at every operation.
+mod lifecycle;
+/// The catalog made anew from the files.
+mod rebuild;
+/// Blocks and a tier to give them to.
 mod support;
-/// Convert, commit, hand over, sweep; fencing; failing stores.
+/// Convert, commit, hand over, sweep; fencing.
 mod tier;
-/// `VfsStore` against object_store's own conformance suite, and its durability.
+/// The local store: the object store's own conformance suite, durability, faults.
 mod vfs_store;

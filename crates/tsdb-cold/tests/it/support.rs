@@ -1,22 +1,16 @@
-//! Blocks, and stores that answer wrongly.
+//! Blocks, and a tier to give them to.
 
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use futures::TryStreamExt;
-use futures::stream::BoxStream;
-use object_store::memory::InMemory;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+use tsdb_cold::{
+    ColdOptions, ColdTier, Compacted, CompactionMode, Progress, Result, Unconverted, merge_series,
 };
-use tsdb_cold::{ColdTier, merge_series};
 use tsdb_core::{
     Append, Block, BlockId, BlockWriter, ChunkBuilder, ChunkEncoding, Labels, Matcher, Series, TimeRange,
+    Tombstone,
 };
 
 /// 2026-01-01T00:00:00Z.
@@ -44,76 +38,36 @@ pub(crate) async fn all(tier: &ColdTier) -> Vec<Series> {
     merge_series(tier.sources::<tsdb_cold::Error>(&matchers, TimeRange::ALL)).try_collect().await.unwrap()
 }
 
-/// A store in memory whose n-th put from now fails: before it did anything, or after it did everything.
-#[derive(Debug)]
-pub(crate) struct FaultyStore {
-    pub(crate) inner: Arc<InMemory>,
-    /// Puts until the one that fails; negative: none will.
-    countdown: AtomicI64,
-    did_it: bool,
+/// Some time after [`DAY`]: when files are made.
+pub(crate) const NOW: i64 = DAY + 3 * 86_400_000;
+
+/// Converts blocks that nobody needs to hear of.
+pub(crate) async fn convert(tier: &ColdTier, blocks: &[&Block]) -> Result<()> {
+    tier.convert(blocks, NOW, &Progress::default(), |_| Ok(())).await
 }
 
-impl FaultyStore {
-    pub(crate) fn new(inner: Arc<InMemory>, put: i64, did_it: bool) -> Arc<Self> {
-        Arc::new(Self { inner, countdown: AtomicI64::new(put), did_it })
-    }
-
-    pub(crate) fn fail_put(&self, put: i64) {
-        self.countdown.store(put, Ordering::SeqCst);
-    }
-
-    fn strikes(&self) -> bool {
-        self.countdown.fetch_sub(1, Ordering::SeqCst) == 0
-    }
+pub(crate) async fn open(store: Arc<dyn ObjectStore>) -> Result<ColdTier> {
+    ColdTier::open(store, ColdOptions::default()).await
 }
 
-impl std::fmt::Display for FaultyStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FaultyStore")
-    }
+/// Merges everything there is.
+pub(crate) async fn compact(tier: &ColdTier) -> Result<Compacted> {
+    tier.compact(&Unconverted::default(), CompactionMode::Full, NOW, &Progress::default()).await
 }
 
-#[async_trait]
-impl ObjectStore for FaultyStore {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        if !self.strikes() {
-            return self.inner.put_opts(location, payload, options).await;
-        }
-        if self.did_it {
-            self.inner.put_opts(location, payload, options).await?;
-        }
-        Err(Error::Generic { store: "FaultyStore", source: "the connection broke".into() })
-    }
+/// A delete of the metric `name` in sources below a sequence, at all times.
+pub(crate) fn tombstone(name: &str, below_sequence: u64) -> Tombstone {
+    Tombstone { below_sequence, range: TimeRange::ALL, matchers: vec![Matcher::equal("__name__", name)] }
+}
 
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
+/// The paths of the objects under a directory.
+pub(crate) async fn objects(store: &dyn ObjectStore, prefix: &str) -> Vec<String> {
+    let listed: Vec<_> = store.list(Some(&Path::from(prefix))).try_collect().await.unwrap();
+    listed.into_iter().map(|meta| meta.location.to_string()).collect()
+}
 
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.inner.get_opts(location, options).await
-    }
-
-    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.inner.get_ranges(location, ranges).await
-    }
-
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
+/// Name and values of each series.
+pub(crate) async fn values(tier: &ColdTier) -> Vec<(String, Vec<f64>)> {
+    let all = all(tier).await;
+    all.into_iter().map(|s| (s.labels.get("__name__").unwrap().to_owned(), s.samples.values)).collect()
 }

@@ -1,28 +1,14 @@
-//! Convert, commit, hand over, sweep; fencing; failing stores.
+//! Convert, commit, hand over, sweep; fencing; stopping half-way.
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
-use tsdb_cold::{ColdOptions, ColdTier, Error};
+use tsdb_cold::{Error, Progress};
 use tsdb_core::{BlockId, Labels};
 
-use crate::support::{DAY, FaultyStore, all, block};
-
-async fn open(store: Arc<dyn ObjectStore>) -> Result<ColdTier, Error> {
-    ColdTier::open(store, ColdOptions::default()).await
-}
-
-fn keep(_: &[BlockId]) -> Result<(), Error> {
-    Ok(())
-}
-
-async fn objects(store: &InMemory, prefix: &str) -> Vec<String> {
-    let listed: Vec<_> = store.list(Some(&Path::from(prefix))).try_collect().await.unwrap();
-    listed.into_iter().map(|meta| meta.location.to_string()).collect()
-}
+use crate::support::{DAY, NOW, all, block, convert, objects, open};
 
 #[tokio::test]
 async fn blocks_of_a_day_become_one_file_and_are_handed_over() {
@@ -35,7 +21,7 @@ async fn blocks_of_a_day_become_one_file_and_are_handed_over() {
         handed_over.push(ids.len());
         Ok::<_, Error>(())
     };
-    tier.convert(&blocks.iter().collect::<Vec<_>>(), take).await.unwrap();
+    tier.convert(&blocks.iter().collect::<Vec<_>>(), NOW, &Progress::default(), take).await.unwrap();
     assert_eq!(handed_over, [2, 1]);
 
     let snapshot = tier.snapshot();
@@ -64,7 +50,8 @@ async fn a_block_that_the_owner_could_not_remove_stays_handed_over() {
     let store = Arc::new(InMemory::new());
     let tier = open(store.clone()).await.unwrap();
     let block = block(1, 0, &["a"], 1.0);
-    let failed = tier.convert(&[&block], |_| Err(Error::Fenced { number: 0 })).await;
+    let failed =
+        tier.convert(&[&block], NOW, &Progress::default(), |_| Err(Error::Fenced { number: 0 })).await;
     assert!(failed.is_err());
     let reopened = open(store).await.unwrap();
     assert!(reopened.snapshot().handed_over.contains(&block.meta().id));
@@ -72,34 +59,12 @@ async fn a_block_that_the_owner_could_not_remove_stays_handed_over() {
 }
 
 #[tokio::test]
-async fn a_put_that_failed_changes_nothing_and_one_that_only_said_so_is_recognised() {
-    for did_it in [false, true] {
-        let inner = Arc::new(InMemory::new());
-        let store = FaultyStore::new(inner.clone(), -1, did_it);
-        let tier = open(store.clone()).await.unwrap();
-        store.fail_put(0);
-        let block = block(1, 0, &["a"], 1.0);
-        let converted = tier.convert(&[&block], keep).await;
-        assert_eq!(converted.is_ok(), did_it, "{converted:?}");
-        assert_eq!(tier.snapshot().files.len(), usize::from(did_it));
-        // The same writer goes on, and nothing is there twice.
-        if !did_it {
-            tier.convert(&[&block], keep).await.unwrap();
-        }
-        let reopened = open(inner.clone()).await.unwrap();
-        assert_eq!(reopened.stats().samples, 3);
-        reopened.sweep_orphans().await.unwrap();
-        assert_eq!(objects(&inner, "data").await.len(), 1);
-    }
-}
-
-#[tokio::test]
 async fn a_writer_that_was_overtaken_is_fenced_off() {
     let store = Arc::new(InMemory::new());
     let old = open(store.clone()).await.unwrap();
     let new = open(store.clone()).await.unwrap();
-    new.convert(&[&block(1, 0, &["a"], 1.0)], keep).await.unwrap();
-    let fenced = old.convert(&[&block(1, 0, &["b"], 1.0)], keep).await;
+    convert(&new, &[&block(1, 0, &["a"], 1.0)]).await.unwrap();
+    let fenced = convert(&old, &[&block(1, 0, &["b"], 1.0)]).await;
     assert!(matches!(fenced, Err(Error::Fenced { .. })), "{fenced:?}");
     assert_eq!(all(&open(store).await.unwrap()).await.len(), 1);
 }
@@ -108,14 +73,14 @@ async fn a_writer_that_was_overtaken_is_fenced_off() {
 async fn orphans_of_ours_are_swept_and_strangers_stay() {
     let store = Arc::new(InMemory::new());
     let tier = open(store.clone()).await.unwrap();
-    tier.convert(&[&block(1, 0, &["a"], 1.0)], keep).await.unwrap();
+    convert(&tier, &[&block(1, 0, &["a"], 1.0)]).await.unwrap();
     store
         .put(&Path::from("data/day=2026-01-01/01arz3ndektsv4rrffq69g5fav.parquet"), "half".into())
         .await
         .unwrap();
     store.put(&Path::from("data/day=2026-01-01/notes.parquet"), "mine".into()).await.unwrap();
-    assert_eq!(tier.sweep_orphans().await.unwrap(), 1);
-    let left = objects(&store, "data").await;
+    assert_eq!(tier.sweep_orphans(NOW, 0).await.unwrap(), 1);
+    let left = objects(store.as_ref(), "data").await;
     assert_eq!(left.len(), 2);
     assert!(left.iter().any(|path| path.ends_with("notes.parquet")));
     assert_eq!(all(&tier).await.len(), 1);
@@ -126,12 +91,41 @@ async fn old_snapshots_are_pruned_and_the_newest_is_the_truth() {
     let store = Arc::new(InMemory::new());
     let tier = open(store.clone()).await.unwrap();
     for sequence in 1..20 {
-        tier.convert(&[&block(sequence, 0, &["a"], sequence as f64)], keep).await.unwrap();
+        convert(&tier, &[&block(sequence, 0, &["a"], sequence as f64)]).await.unwrap();
     }
-    let snapshots = objects(&store, "catalog").await;
+    let snapshots = objects(store.as_ref(), "catalog").await;
     assert_eq!(snapshots.len(), 8);
     assert_eq!(snapshots.last().unwrap(), "catalog/00000000000000000020.json");
     let reopened = open(store).await.unwrap();
     assert_eq!(reopened.snapshot(), tier.snapshot());
     assert_eq!(all(&reopened).await[0].samples.values, [19.0; 3]);
+}
+
+#[tokio::test]
+async fn orphans_are_left_alone_until_they_are_old_enough() {
+    let store = Arc::new(InMemory::new());
+    let tier = open(store.clone()).await.unwrap();
+    store
+        .put(&Path::from("data/day=2026-01-01/01arz3ndektsv4rrffq69g5fav.parquet"), "half".into())
+        .await
+        .unwrap();
+    let path = Path::from("data/day=2026-01-01/01arz3ndektsv4rrffq69g5fav.parquet");
+    let changed_ms = store.head(&path).await.unwrap().last_modified.timestamp_millis();
+    assert_eq!(tier.sweep_orphans(changed_ms + 999, 1000).await.unwrap(), 0);
+    assert_eq!(tier.sweep_orphans(changed_ms + 1000, 1000).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_conversion_can_be_stopped_and_leaves_nothing() {
+    let store = Arc::new(InMemory::new());
+    let tier = open(store.clone()).await.unwrap();
+    let block = block(1, 0, &["a"], 1.0);
+    let progress = Progress::default();
+    progress.cancel();
+    let stopped = tier.convert(&[&block], NOW, &progress, |_| Ok(())).await;
+    assert!(matches!(stopped, Err(Error::Cancelled)), "{stopped:?}");
+    assert_eq!((objects(store.as_ref(), "data").await.len(), progress.samples()), (0, 0));
+    let progress = Progress::default();
+    tier.convert(&[&block], NOW, &progress, |_| Ok::<_, Error>(())).await.unwrap();
+    assert_eq!(progress.samples(), 3);
 }

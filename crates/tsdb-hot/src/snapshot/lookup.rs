@@ -6,12 +6,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use tsdb_core::{Block, Labels, Matcher, Postings, TimeRange};
+use tsdb_core::{Block, Deletes, Labels, Matcher, Postings, TimeRange};
 
 use super::{HotSource, Source};
 use crate::head::Generation;
 use crate::registry::{SeriesId, SortedSeries};
-use crate::tombstones::Deletes;
 use crate::{Error, Result};
 
 impl HotSource {

@@ -11,12 +11,11 @@ mod lookup;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tsdb_core::{Matcher, Series, TimeRange};
+use tsdb_core::{Deletes, Matcher, Series, TimeRange, Tombstones};
 
 use crate::blocks::SealedBlock;
 use crate::head::Generation;
 use crate::registry::SortedSeries;
-use crate::tombstones::{Deletes, Tombstones};
 use crate::{Error, Result};
 
 /// What the hot tier holds at one moment.
@@ -48,6 +47,21 @@ impl HotSnapshot {
     fn source(&self, source: Source) -> HotSource {
         let deletes = self.tombstones.over(source.sequence(), source.time_range());
         HotSource { source, deletes }
+    }
+
+    /// As [`sources`](Self::sources), without what tombstones that are kept elsewhere delete, too.
+    #[must_use]
+    pub fn sources_without<'a>(
+        &self,
+        elsewhere: impl IntoIterator<Item = &'a Tombstones> + Clone,
+    ) -> Vec<HotSource> {
+        let mut sources = self.sources();
+        for source in &mut sources {
+            for tombstones in elsewhere.clone() {
+                source.deletes.extend(tombstones.over(source.sequence(), source.time_range()));
+            }
+        }
+        sources
     }
 
     /// The sealed blocks, by identity.

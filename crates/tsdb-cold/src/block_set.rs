@@ -59,17 +59,17 @@ impl<'a> BlockSet<'a> {
         current.iter().chain(new.into_iter().map(|(name, _)| name).take(room)).cloned().collect()
     }
 
-    pub(super) fn blocks(&self) -> &[&'a Block] {
+    pub(crate) fn blocks(&self) -> &[&'a Block] {
         &self.blocks
     }
 
-    pub(super) fn label_names(&self) -> Vec<String> {
+    pub(crate) fn label_names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.series_with.keys().cloned().collect();
         names.sort_unstable();
         names
     }
 
-    pub(super) fn has_histograms(&self) -> bool {
+    pub(crate) fn has_histograms(&self) -> bool {
         self.has_histograms
     }
 

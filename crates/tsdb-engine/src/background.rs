@@ -1,0 +1,137 @@
+//! The background worker: a thread that does what is due, round by round, for as long as the engine is open.
+//!
+//! It never holds up ingest: it shares no lock with commits, and sealing has one of its own. A round that fails is tried
+//! again, later and later; what failed is in [`BackgroundStats`]. Closing the engine stops it in the middle of a file, of
+//! which nothing stays.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use parking_lot::Mutex;
+use tokio::runtime::Builder;
+use tokio::sync::Notify;
+
+use crate::error::{Error, Result};
+use crate::options::BackgroundOptions;
+use crate::store::Store;
+
+/// How the background worker fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackgroundStats {
+    /// Rounds that are done.
+    pub rounds: u64,
+    /// Rounds that failed since the last one that did not.
+    pub failures_in_a_row: u32,
+    /// Why the last round failed, if it did.
+    pub last_error: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Background {
+    store: Arc<Store>,
+    stop: Arc<Notify>,
+    stats: Arc<Mutex<BackgroundStats>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Background {
+    pub(crate) fn start(store: Arc<Store>, options: BackgroundOptions) -> Result<Self> {
+        let mut background = Self { store, stop: Arc::default(), stats: Arc::default(), thread: None };
+        let Some(interval) = options.interval else { return Ok(background) };
+        let failed = |e: std::io::Error| Error::Runtime(e.to_string());
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let (store, stop) = (Arc::clone(&background.store), Arc::clone(&background.stop));
+        let stats = Arc::clone(&background.stats);
+        let work = move || {
+            // One `block_on` for the thread's life: connections of a remote store are driven by it between rounds.
+            runtime.block_on(async {
+                let mut wait = interval;
+                loop {
+                    let stopped = pin!(stop.notified());
+                    if let Either::Left(_) = select(stopped, pin!(tokio::time::sleep(wait))).await {
+                        return;
+                    }
+                    let stopped = pin!(stop.notified());
+                    let round = pin!(store.maintain(store.clock.now_ms()));
+                    match select(stopped, round).await {
+                        Either::Left(_) => return,
+                        Either::Right((done, _)) => {
+                            wait = stats.lock().count(done, interval, options.backoff_max);
+                        }
+                    }
+                }
+            });
+        };
+        let thread = thread::Builder::new().name("tsdb-background".into()).spawn(work).map_err(failed)?;
+        background.thread = Some(thread);
+        Ok(background)
+    }
+
+    pub(crate) fn stats(&self) -> BackgroundStats {
+        self.stats.lock().clone()
+    }
+
+    /// The worker, to be stopped elsewhere; what stays has none.
+    pub(crate) fn take(&mut self) -> Self {
+        let (store, stop, stats) = (Arc::clone(&self.store), Arc::clone(&self.stop), Arc::clone(&self.stats));
+        Self { store, stop, stats, thread: self.thread.take() }
+    }
+
+    /// Ends the worker, and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        self.store.progress.cancel();
+        self.stop.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the background worker panicked");
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl BackgroundStats {
+    /// Counts a round. Gives the time to wait until the next one.
+    fn count<T>(&mut self, done: Result<T>, interval: Duration, backoff_max: Duration) -> Duration {
+        self.rounds += 1;
+        match done {
+            Ok(_) => {
+                (self.failures_in_a_row, self.last_error) = (0, None);
+                interval
+            }
+            Err(error) => {
+                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+                self.last_error = Some(error.to_string());
+                let doubled = interval.saturating_mul(2_u32.saturating_pow(self.failures_in_a_row.min(16)));
+                doubled.min(backoff_max.max(interval))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_wait_longer_and_longer_and_a_success_forgives_them() {
+        let (interval, max) = (Duration::from_secs(10), Duration::from_secs(60));
+        let mut stats = BackgroundStats::default();
+        let mut count = |failed: bool| {
+            let done = if failed { Err(Error::Runtime("no".into())) } else { Ok(()) };
+            stats.count(done, interval, max).as_secs()
+        };
+        assert_eq!([true, true, true, true, false, true].map(&mut count), [20, 40, 60, 60, 10, 20]);
+        assert_eq!((stats.rounds, stats.failures_in_a_row), (6, 1));
+        assert_eq!(stats.last_error.as_deref(), Some("async runtime: no"));
+    }
+}
