@@ -9,7 +9,7 @@ use crate::{Compression, Error, Result};
 /// A page compressor.
 pub(super) enum PageCodec {
     None,
-    Snappy(snap::raw::Encoder),
+    Snappy(Box<snap::raw::Encoder>),
     Lz4,
     Zstd(zstd::bulk::Compressor<'static>, ZstdLevel),
 }
@@ -18,7 +18,7 @@ impl PageCodec {
     pub(super) fn new(compression: Compression) -> Result<Self> {
         Ok(match compression {
             Compression::None => Self::None,
-            Compression::Snappy => Self::Snappy(snap::raw::Encoder::new()),
+            Compression::Snappy => Self::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::Lz4 => Self::Lz4,
             Compression::Zstd(level) => {
                 let invalid = |e: &dyn fmt::Display| Error::InvalidConfig(format!("ZSTD level {level}: {e}"));
