@@ -6,6 +6,8 @@
 mod crash;
 /// `kill -9` of a real process, in a loop, with acknowledged writes checked.
 mod kill;
+/// The life of data by itself: the background worker, retention, deletes over all tiers.
+mod lifecycle;
 /// The whole engine against the oracle: random scripts of appends, seals, flushes and restarts.
 mod model;
 /// What an operator meets: a store in use, missing, newer, damaged.
