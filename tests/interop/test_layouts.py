@@ -6,11 +6,16 @@ from pathlib import Path
 
 import datafusion
 import duckdb
+import polars
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
 import pytest
 
 import metrics
 from readers import READERS, Columns
 from store import Store, assert_same, samples_of
+from test_foreign import REWRITES, by_time_with_pandas, without_nan
 from test_histograms import ROWS_WITH, assert_same_histograms, lines, text_of
 
 SHAPES = ["columns-zstd", "map-snappy", "hybrid-lz4", "hybrid-none", "byte-stream-split", "compat"]
@@ -96,3 +101,35 @@ def test_a_label_that_was_promoted_later_in_sql(layouts: Path, expected: metrics
     # DataFusion's map gives a list of values for a key.
     where = "coalesce(shift, map_extract(labels, 'shift')[1]) = '3'"
     assert context.sql(f"SELECT count(*) AS n FROM samples WHERE {where}").to_pylist() == [{"n": rows}]
+
+
+def as_a_list_with_polars(ours: Path, file: Path) -> None:
+    """As Polars writes a map that it does not know for one."""
+    labels = pyarrow.parquet.ParquetFile(ours).read()
+    pairs = pyarrow.struct([("key", pyarrow.string()), ("value", pyarrow.string())])
+    column = labels.schema.get_field_index("labels")
+    as_list = pyarrow.array(labels["labels"].to_pylist(), pyarrow.map_(pyarrow.string(), pyarrow.string()))
+    as_list = pyarrow.ListArray.from_arrays(
+        as_list.offsets, pyarrow.StructArray.from_arrays([as_list.keys, as_list.items], fields=list(pairs))
+    )
+    polars.from_arrow(labels.set_column(column, "labels", as_list)).write_parquet(file)
+
+
+@pytest.mark.parametrize("rewrite", [*REWRITES, as_a_list_with_polars])
+def test_a_map_rewritten_by_other_tools(layouts: Path, expected: metrics.Samples, tmp_path: Path, rewrite):
+    """A map comes back as a map, or as a list of pairs in one of two shapes; all names and histograms survive."""
+    ours, file = layouts / "map-snappy.parquet", tmp_path / "again.parquet"
+    if rewrite is by_time_with_pandas:
+        # It makes doubles of the integers of histograms: only floats come through.
+        ours = tmp_path / "floats.parquet"
+        table = pyarrow.parquet.ParquetFile(layouts / "map-snappy.parquet").read()
+        floats = table.filter(pyarrow.compute.is_null(table["histogram"])).drop_columns(["histogram"])
+        pyarrow.parquet.write_table(floats, ours)
+    rewrite(ours, file)
+    printed = Store.query_files("{}", file)
+    found = {labels: points for labels, points in samples_of(printed).items() if points}
+    assert_same(found, without_nan(expected) if rewrite is by_time_with_pandas else expected)
+    if rewrite is not by_time_with_pandas:
+        assert [line for line in printed if line["labels"]["__name__"] == "latency"] == lines()
+    selected = Store.query_files('{__name__="awkward_label",number="3"}', file)
+    assert [line["labels"]["number"] for line in selected] == ["3"]

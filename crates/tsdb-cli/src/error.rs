@@ -16,6 +16,9 @@ pub(crate) enum Failure {
     /// An input file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Input { path: PathBuf, source: io::Error },
+    /// The file system refused; its error says what was tried on which file.
+    #[error("{0}")]
+    File(io::Error),
     /// A Parquet file named on the command line is none, is damaged, or holds no samples.
     #[error("cannot read {}: {source}", path.display())]
     Parquet { path: PathBuf, source: tsdb_parquet_io::Error },

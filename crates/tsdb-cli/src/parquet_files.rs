@@ -64,7 +64,7 @@ struct Place {
 impl Place {
     fn of(file: &FsPath) -> Result<Self> {
         let unreadable = |source| Failure::Input { path: file.to_owned(), source };
-        let info = RealFs.metadata(file).map_err(unreadable)?;
+        let info = RealFs.metadata(file).map_err(Failure::File)?;
         if info.is_dir {
             return Err(unreadable(io::Error::new(
                 io::ErrorKind::IsADirectory,

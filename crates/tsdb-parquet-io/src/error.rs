@@ -47,6 +47,23 @@ pub enum Error {
         /// What does not fit.
         source: Box<tsdb_schema::Error>,
     },
+    /// A foreign file has different samples of one series and time, and columns that are no part of a sample. If
+    /// these tell series apart, cast them to text, so that they are labels; if not, drop one of the rows, or them.
+    #[error(
+        "{path} has different samples of {series} at {timestamp_ms} ms, and no label in the column(s) {}: \
+         cast those that tell series apart to text, and leave the others out",
+        ignored.join(", ")
+    )]
+    Ambiguous {
+        /// The file.
+        path: String,
+        /// The series, as written in a selector.
+        series: String,
+        /// The time of the samples, milliseconds since the Unix epoch.
+        timestamp_ms: i64,
+        /// The columns of the file that are no part of a sample.
+        ignored: Vec<String>,
+    },
     /// A column that the caller asked for is not in the file.
     #[error("{path} has no column `{column}`")]
     NoColumn {

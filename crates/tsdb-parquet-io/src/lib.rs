@@ -15,9 +15,9 @@ mod writer;
 pub use {arrow, futures, object_store, parquet, tsdb_core, tsdb_schema};
 
 pub use config::{
-    Compression, DEFAULT_BLOOM_FALSE_POSITIVES, DEFAULT_COMPRESSION, DEFAULT_LABEL_DICTIONARY_BYTES,
-    DEFAULT_PAGE_ROWS, DEFAULT_ROW_GROUP_BYTES, DEFAULT_ROW_GROUP_ROWS, DEFAULT_VALUE_ENCODING,
-    ParquetConfig, ValueEncoding,
+    Compression, DEFAULT_BLOOM_FALSE_POSITIVES, DEFAULT_COMPRESSION, DEFAULT_PAGE_ROWS,
+    DEFAULT_ROW_GROUP_BYTES, DEFAULT_ROW_GROUP_MIN_ROWS, DEFAULT_ROW_GROUP_ROWS, DEFAULT_TIMESTAMP_PAGE_ROWS,
+    DEFAULT_VALUE_ENCODING, ParquetConfig, ValueEncoding,
 };
 pub use error::{Error, Result};
 pub use file_meta::{FORMAT_VERSION, FileMeta, Origin};

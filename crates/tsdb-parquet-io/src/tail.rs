@@ -68,56 +68,60 @@ impl TailChecks {
     }
 }
 
-/// A sink that passes bytes on until the tail begins, then keeps them to fill in the checksums.
+/// A sink that holds bytes until they are released: those of a row group, to take the checksums of its pages, and
+/// those of the tail, to fill in its own.
 #[derive(Debug)]
 pub(crate) struct TailSink<W> {
     inner: W,
-    written: u64,
-    tail: Option<Tail>,
-}
-
-#[derive(Debug)]
-struct Tail {
-    bytes: Vec<u8>,
+    /// Bytes that went to `inner`.
+    released: u64,
+    held: Vec<u8>,
     placeholder: String,
 }
 
 impl<W: Write> TailSink<W> {
     pub(crate) fn new(inner: W) -> Self {
-        Self { inner, written: 0, tail: None }
+        Self { inner, released: 0, held: Vec::new(), placeholder: String::new() }
+    }
+
+    /// Where in the file the held bytes begin, and they themselves.
+    pub(crate) fn held(&self) -> (u64, &[u8]) {
+        (self.released, &self.held)
+    }
+
+    /// Writes the held bytes.
+    pub(crate) fn release(&mut self) -> io::Result<()> {
+        self.inner.write_all(&self.held)?;
+        self.released += self.held.len() as u64;
+        self.held.clear();
+        Ok(())
     }
 
     /// Begins the tail here. Returns the value to store under [`TAIL_KEY`].
-    pub(crate) fn begin_tail(&mut self) -> String {
-        let placeholder = placeholder(self.written);
-        self.tail = Some(Tail { bytes: Vec::new(), placeholder: placeholder.clone() });
-        placeholder
+    pub(crate) fn begin_tail(&mut self) -> io::Result<String> {
+        self.release()?;
+        self.placeholder = placeholder(self.released);
+        Ok(self.placeholder.clone())
     }
 
     /// Fills in the checksums and writes the tail. Returns the sink and the length of the file.
     pub(crate) fn finish(mut self) -> io::Result<(W, u64)> {
-        let tail = self.tail.take().unwrap_or_else(|| Tail { bytes: Vec::new(), placeholder: String::new() });
-        let sealed = seal(tail.bytes, &tail.placeholder)?;
-        self.inner.write_all(&sealed)?;
+        self.held = seal(std::mem::take(&mut self.held), &self.placeholder)?;
+        self.release()?;
         self.inner.flush()?;
-        Ok((self.inner, self.written + sealed.len() as u64))
+        Ok((self.inner, self.released))
     }
 }
 
 impl<W: Write> Write for TailSink<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.tail {
-            Some(tail) => tail.bytes.write(bytes),
-            None => {
-                let written = self.inner.write(bytes)?;
-                self.written += written as u64;
-                Ok(written)
-            }
-        }
+        self.held.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
+    /// The held bytes stay.
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        Ok(())
     }
 }
 
@@ -169,7 +173,7 @@ mod tests {
     fn a_sealed_tail_checks_and_no_flipped_bit_does() {
         let mut sink = TailSink::new(Vec::new());
         sink.write_all(b"data").unwrap();
-        let value = sink.begin_tail();
+        let value = sink.begin_tail().unwrap();
         let footer = format!("thrift {value} thrift");
         sink.write_all(b"index").unwrap();
         sink.write_all(footer.as_bytes()).unwrap();

@@ -32,14 +32,15 @@ pub enum Error {
         /// The type found.
         found: Box<DataType>,
     },
-    /// One cell that no sample can hold: a null timestamp, a time between two milliseconds, a damaged
-    /// histogram.
-    #[error("column `{column}`, row {row} of the batch: {detail}")]
+    /// One cell that no sample can hold: a null timestamp, a time between two milliseconds, a count with a
+    /// fraction, a label of two values.
+    #[error("column `{column}`{}: {detail}", place.as_ref().map_or_else(String::new, |place| format!(", {place}")))]
     InvalidValue {
-        /// The column.
+        /// The column; with a dot and the field where it is a struct.
         column: String,
-        /// The row, counted from the start of the batch.
-        row: usize,
+        /// The row by what it holds, its time and series, where they are known. It has no number here: a reader
+        /// hands on the rows that match, without telling which of a file's rows they are.
+        place: Option<String>,
         /// What was found and what was expected.
         detail: String,
     },
@@ -74,4 +75,16 @@ pub enum Error {
     /// Arrow refused an operation on the arrays.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
+}
+
+impl Error {
+    /// Says at which place a cell is that no sample can hold.
+    pub(crate) fn at(self, place: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::InvalidValue { column, place: None, detail } => {
+                Self::InvalidValue { column, place: Some(place()), detail }
+            }
+            other => other,
+        }
+    }
 }

@@ -15,7 +15,7 @@ pub use {arrow, tsdb_core};
 
 pub use batch::SampleBatch;
 pub use column_name::{LABEL_COLUMN_PREFIX, LabelColumn, RESERVED_COLUMNS};
-pub use decode::{LabelArray, LabelMapArray, timestamps_ms};
+pub use decode::{ColumnRole, LabelArray, LabelMapArray, timestamps_ms};
 pub use error::{Error, Result};
 pub use histogram_type::histogram_type;
 pub use layout::LabelLayout;

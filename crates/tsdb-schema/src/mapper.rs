@@ -6,12 +6,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 
 use crate::column_name::{LabelColumn, label_columns};
 use crate::histogram_type::histogram_type;
-use crate::{Error, LabelLayout, Result, SampleBatch, decode, encode};
+use crate::{ColumnRole, Error, LabelLayout, Result, SampleBatch, decode, encode};
 
 /// The column of timestamps.
 pub const TIMESTAMP_COLUMN: &str = "timestamp";
@@ -40,6 +40,7 @@ pub struct SchemaMapper {
     pub(crate) has_values: bool,
     pub(crate) has_histograms: bool,
     pub(crate) has_label_map: bool,
+    ignored_columns: Vec<String>,
     pub(crate) schema: SchemaRef,
 }
 
@@ -61,7 +62,15 @@ impl SchemaMapper {
         let label_columns = label_columns(promoted.into_iter().collect());
         let has_label_map = layout != LabelLayout::Columns;
         let schema = build_schema(layout, &label_columns, has_histograms, has_label_map);
-        Ok(Self { layout, label_columns, has_values: true, has_histograms, has_label_map, schema })
+        Ok(Self {
+            layout,
+            label_columns,
+            has_values: true,
+            has_histograms,
+            has_label_map,
+            ignored_columns: Vec::new(),
+            schema,
+        })
     }
 
     /// The same mapping without the `labels` map, for rows whose labels all have columns. No effect on
@@ -78,8 +87,9 @@ impl SchemaMapper {
     /// The mapping that reads tables of `schema`: one that this crate wrote, or a foreign one.
     ///
     /// A foreign table needs a `timestamp` column (a timestamp of any unit and zone, or `Int64` milliseconds)
-    /// and a `value` column (a number) or our `histogram` column. Every string column is a label of its own
-    /// name; a `labels` column that is a map of strings holds more; columns of other types are left alone.
+    /// and a `value` column (a float or an integer) or our `histogram` column. Every column of text is a label of
+    /// its own name; a `labels` column that is a map of text, or a list of its pairs, holds more. The rest are
+    /// [ignored](Self::ignored_columns). [`ColumnRole`] says for each column what it is taken for.
     ///
     /// # Errors
     /// [`Error::MissingColumn`], [`Error::RepeatedColumn`] and [`Error::WrongType`].
@@ -90,24 +100,24 @@ impl SchemaMapper {
             has_values: false,
             has_histograms: false,
             has_label_map: false,
+            ignored_columns: Vec::new(),
             schema: Arc::new(schema.clone()),
         };
         let mut seen = BTreeSet::new();
         let mut has_timestamps = false;
         for field in schema.fields() {
-            let role = decode::role_of(field)?;
-            if role != decode::Role::Ignored && !seen.insert(field.name().as_str()) {
+            let role = ColumnRole::of(field)?;
+            if role != ColumnRole::Ignored && !seen.insert(field.name().as_str()) {
                 return Err(Error::RepeatedColumn { column: field.name().clone() });
             }
+            let column = field.name().clone();
             match role {
-                decode::Role::Timestamp => has_timestamps = true,
-                decode::Role::Value => mapper.has_values = true,
-                decode::Role::Histogram => mapper.has_histograms = true,
-                decode::Role::LabelMap => mapper.has_label_map = true,
-                decode::Role::Label => mapper
-                    .label_columns
-                    .push(LabelColumn { label: true_name(field).to_owned(), column: field.name().clone() }),
-                decode::Role::Ignored => {}
+                ColumnRole::Timestamp => has_timestamps = true,
+                ColumnRole::Value => mapper.has_values = true,
+                ColumnRole::Histogram => mapper.has_histograms = true,
+                ColumnRole::LabelMap => mapper.has_label_map = true,
+                ColumnRole::Label(label) => mapper.label_columns.push(LabelColumn { label, column }),
+                ColumnRole::Ignored => mapper.ignored_columns.push(column),
             }
         }
         if !has_timestamps {
@@ -135,6 +145,15 @@ impl SchemaMapper {
     /// the strings of a column pass 2 GiB.
     pub fn sample_batch_to_record_batch(&self, batch: &SampleBatch) -> Result<RecordBatch> {
         encode::record_batch(self, batch)
+    }
+
+    /// Of the columns of [`SchemaMapper::sample_batch_to_record_batch`] those that are nested, `histogram` and `labels` as
+    /// far as the schema has them, each with its field. For writers that encode the flat columns themselves.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn nested_columns(&self, batch: &SampleBatch) -> Result<Vec<(FieldRef, ArrayRef)>> {
+        encode::nested_columns(self, batch)
     }
 
     /// The samples of `batch`, in row order: one [`Series`](tsdb_core::Series) for each run of rows with one
@@ -187,6 +206,13 @@ impl SchemaMapper {
         self.has_values
     }
 
+    /// The columns of the table that hold no part of a sample, in the table's order. Series that differ in them only
+    /// are read as one.
+    #[must_use]
+    pub fn ignored_columns(&self) -> &[String] {
+        &self.ignored_columns
+    }
+
     fn sort_label_columns(&mut self) -> Result<()> {
         self.label_columns.sort_by(|a, b| a.label.cmp(&b.label));
         match self.label_columns.windows(2).find(|pair| pair[0].label == pair[1].label) {
@@ -204,11 +230,6 @@ impl SchemaMapper {
             None => Ok(LabelLayout::Columns),
         }
     }
-}
-
-/// The label that a string column holds.
-fn true_name(field: &Field) -> &str {
-    field.metadata().get(LABEL_KEY).unwrap_or(field.name())
 }
 
 fn build_schema(layout: LabelLayout, labels: &[LabelColumn], histograms: bool, map: bool) -> SchemaRef {

@@ -4,7 +4,8 @@ use std::io::{self, BufWriter, Write};
 
 use serde_json::{Value, json};
 use tsdb_core::TimeRange;
-use tsdb_parquet_io::tsdb_schema::LABEL_KEY;
+use tsdb_parquet_io::arrow::datatypes::Field;
+use tsdb_parquet_io::tsdb_schema::ColumnRole;
 use tsdb_parquet_io::{ColumnLayout, FileLayout, FileMeta, Inspection, Origin, RowGroupLayout};
 
 use super::Store;
@@ -29,6 +30,27 @@ pub(crate) fn run(store: &Store, args: &InspectArgs) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// What the column is taken for.
+fn role(field: &Field) -> &'static str {
+    match ColumnRole::of(field) {
+        Ok(ColumnRole::Timestamp) => "timestamp",
+        Ok(ColumnRole::Value) => "value",
+        Ok(ColumnRole::Histogram) => "histogram",
+        Ok(ColumnRole::Label(_)) => "label",
+        Ok(ColumnRole::LabelMap) => "label map",
+        Ok(_) => "ignored",
+        Err(_) => "wrong type",
+    }
+}
+
+/// The label that the column holds, if it holds one.
+fn label(field: &Field) -> Option<String> {
+    match ColumnRole::of(field) {
+        Ok(ColumnRole::Label(label)) => Some(label),
+        _ => None,
+    }
+}
+
 /// File bytes for each row; `None` without rows.
 fn bytes_per_row(layout: &FileLayout, bytes: u64) -> Option<f64> {
     (layout.rows > 0).then(|| bytes as f64 / layout.rows as f64)
@@ -41,7 +63,7 @@ fn as_json(found: &Inspection) -> Value {
     let fields = layout.schema.fields().iter().map(|field| {
         json!({
             "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable(),
-            "label": field.metadata().get(LABEL_KEY),
+            "role": role(field), "label": label(field),
         })
     });
     let row_groups = layout.row_groups.iter().map(|group| {
@@ -106,9 +128,10 @@ fn print(out: &mut impl Write, found: &Inspection) -> io::Result<()> {
     writeln!(out, "\n\nschema")?;
     for field in layout.schema.fields() {
         let null = if field.is_nullable() { "" } else { ", never null" };
-        let label = field.metadata().get(LABEL_KEY).filter(|label| *label != field.name());
-        let label = label.map_or_else(String::new, |label| format!(", the label {label:?}"));
-        writeln!(out, "  {:<24} {}{null}{label}", field.name(), short(&field.data_type().to_string()))?;
+        let data_type = short(&field.data_type().to_string());
+        let label = label(field).filter(|label| label != field.name());
+        let label = label.map_or_else(String::new, |label| format!(" {label:?}"));
+        writeln!(out, "  {:<24} {:<12} {data_type}{null}", field.name(), format!("{}{label}", role(field)))?;
     }
     print_columns(out, layout)?;
     print_row_groups(out, &layout.row_groups)?;

@@ -64,9 +64,11 @@ fn inspect_shows_what_is_in_a_file_of_ours() {
     assert_eq!((&found["bytes"], &found["bytes_per_sample"]), (&json!(bytes), &json!(bytes as f64 / 3.0)));
     assert_eq!(
         found["schema"][0],
-        json!({"name": "timestamp", "type": "Timestamp(ms, \"UTC\")", "nullable": false, "label": null})
+        json!({"name": "timestamp", "type": "Timestamp(ms, \"UTC\")", "nullable": false, "role": "timestamp", "label": null})
     );
-    assert!(found["columns"][0]["encodings"].as_array().unwrap().contains(&json!("DELTA_BINARY_PACKED")));
+    // The writer chooses an encoding by the data; which one is not the matter here.
+    let encodings = found["columns"][0]["encodings"].as_array().unwrap();
+    assert!(!encodings.is_empty());
     assert_eq!(found["row_groups"][0]["sorted_by"], json!(["__name__"]));
     assert_eq!(found["metadata"]["tsdb.samples"], "3");
     let of_columns: u64 =
@@ -80,7 +82,7 @@ fn inspect_shows_what_is_in_a_file_of_ours() {
         "series        2, sorted",
         "2026-01-01T00:00:15.000Z",
         "a row",
-        "DELTA_BINARY_PACKED",
+        encodings[0].as_str().unwrap(),
         "ZSTD",
         "host",
         "tsdb.min_time_ms",
@@ -105,6 +107,24 @@ fn inspect_shows_foreign_files_with_and_without_samples() {
     assert_eq!((&found["origin"], &found["schema"][0]["name"]), (&json!(null), &json!("name")));
     assert!(found["no_samples_because"].as_str().unwrap().contains("`timestamp` is missing"));
     assert!(tsdb.ok(&["inspect", "people.parquet"]).contains("none that can be queried"));
+
+    let columns = vec![
+        ("timestamp", times(&[1])),
+        ("value", strings(&["x"])),
+        ("job", strings(&["a"])),
+        ("n", times(&[2])),
+    ];
+    foreign(&tsdb, "roles.parquet", columns);
+    let found = tsdb.json(&["inspect", "roles.parquet", "--json"]);
+    let columns = found["schema"].as_array().unwrap();
+    let roles: Vec<_> = columns.iter().map(|column| column["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["timestamp", "wrong type", "label", "ignored"]);
+    assert_eq!(columns[2]["label"], "job");
+    let text = tsdb.ok(&["inspect", "roles.parquet"]);
+    assert!(
+        text.lines().any(|line| line.split_whitespace().eq(["n", "ignored", "Int64,", "never", "null"])),
+        "{text}"
+    );
 }
 
 #[test]
@@ -129,6 +149,12 @@ fn files_that_are_none_or_damaged_are_named_with_the_reason() {
             let run = tsdb.run(command);
             assert_eq!(run.code, 1, "{command:?}: {}", run.stdout);
             assert!(run.stderr.contains(file) && run.stderr.contains(reason), "{command:?}: {}", run.stderr);
+            let times = run.stderr.matches(file).count();
+            assert!(
+                times == 1 || file != "missing.parquet",
+                "{command:?} names it {times} times: {}",
+                run.stderr
+            );
         }
     }
     foreign(&tsdb, "people.parquet", vec![("name", strings(&["Ada"]))]);
@@ -139,6 +165,17 @@ fn files_that_are_none_or_damaged_are_named_with_the_reason() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn samples_that_an_ignored_column_may_tell_apart_are_refused_with_its_name() {
+    let tsdb = Tsdb::new();
+    let columns =
+        vec![("timestamp", times(&[1, 1])), ("value", floats(&[1.0, 2.0])), ("shard", times(&[1, 2]))];
+    foreign(&tsdb, "shards.parquet", columns);
+    let run = tsdb.run(&["query", "{}", "--file", "shards.parquet"]);
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    assert!(run.stderr.contains("no label in the column(s) shard"), "{}", run.stderr);
 }
 
 #[test]

@@ -54,7 +54,15 @@ fn time_predicate(mask: ProjectionMask, range: TimeRange) -> Box<dyn ArrowPredic
 fn map_predicate(mask: ProjectionMask, matchers: SharedMatchers) -> Box<dyn ArrowPredicate> {
     Box::new(ArrowPredicateFn::new(mask, move |batch: RecordBatch| {
         let labels = LabelMapArray::new(batch.column(0)).map_err(external)?;
-        Ok(labels.rows_where(|row| matchers.iter().all(|m| m.matches(labels.value(row, m.name())))))
+        let passes = |row| {
+            for matcher in &*matchers {
+                if !matcher.matches(labels.value(row, matcher.name())?) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        labels.rows_where(passes).map_err(external)
     }))
 }
 
@@ -67,12 +75,11 @@ fn either_predicate(mask: ProjectionMask, column: ColumnMatcher) -> Box<dyn Arro
         };
         let values = LabelArray::new(&column.column, array(&column.column)?).map_err(external)?;
         let map = LabelMapArray::new(array(LABELS_COLUMN)?).map_err(external)?;
-        let value_of = |row| match values.value(row) {
-            "" => map.value(row, column.matcher.name()),
-            value => value,
-        };
-        let passes = (0..batch.num_rows()).map(|row| Some(column.matcher.matches(value_of(row))));
-        Ok(BooleanArray::from_iter(passes))
+        let passes = (0..batch.num_rows()).map(|row| {
+            let value = map.value_beside(row, column.matcher.name(), values.value(row))?;
+            Ok(Some(column.matcher.matches(value)))
+        });
+        passes.collect::<Result<BooleanArray, _>>().map_err(external)
     }))
 }
 

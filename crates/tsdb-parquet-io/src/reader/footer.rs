@@ -8,15 +8,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::DecodeResult;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, ParquetMetaDataReader, RowGroupMetaData,
-};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use tsdb_schema::SchemaMapper;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::contain::contain;
+use super::page_index;
 use super::source::Source;
 use crate::file_meta::{CREATOR, value_of};
 use crate::filter_to_arrow_expression::time_range_of;
@@ -69,7 +67,7 @@ pub(super) struct Footer {
 
 /// Reads, checks and decodes the end of the file, which has `len` bytes.
 pub(super) async fn load(source: &Source, len: u64) -> Result<Footer> {
-    let tail = Tail::read(source, len).await?;
+    let tail = Tail::load(source, len).await?;
     let footer = tail.footer(source.path())?;
     let metadata = contain(source.path(), || {
         ParquetMetaDataReader::decode_metadata(&footer).map_err(|e| Error::damaged(source.path(), e))
@@ -77,14 +75,10 @@ pub(super) async fn load(source: &Source, len: u64) -> Result<Footer> {
     check_offsets(source.path(), &metadata, tail.footer_at)?;
 
     let is_own = metadata.file_metadata().created_by().is_some_and(|creator| creator.starts_with(CREATOR));
-    let index_range = if is_own {
-        Some(check_own_footer(source.path(), &metadata, &footer, tail.footer_at)?)
+    let metadata = if is_own {
+        own_page_index(source, len, metadata, &footer, &tail).await?
     } else {
-        page_index_range(&metadata)
-    };
-    let metadata = match index_range.filter(|range| !range.is_empty()) {
-        Some(range) => with_page_index(source, len, metadata, &tail, range, is_own).await?,
-        None => metadata,
+        page_index::read(source, len, metadata, &tail).await?
     };
     let metadata = Arc::new(metadata);
     let arrow = contain(source.path(), || arrow_metadata(source.path(), &metadata))?;
@@ -92,7 +86,7 @@ pub(super) async fn load(source: &Source, len: u64) -> Result<Footer> {
 }
 
 /// The last bytes of a file.
-struct Tail {
+pub(super) struct Tail {
     bytes: Bytes,
     /// Where `bytes` begins in the file.
     at: u64,
@@ -101,7 +95,7 @@ struct Tail {
 }
 
 impl Tail {
-    async fn read(source: &Source, len: u64) -> Result<Self> {
+    async fn load(source: &Source, len: u64) -> Result<Self> {
         let not_parquet =
             |detail: &str| Error::NotParquet { path: source.path().to_owned(), detail: detail.into() };
         let trailer = TRAILER_BYTES as u64;
@@ -128,6 +122,14 @@ impl Tail {
     fn footer(&self, path: &str) -> Result<Bytes> {
         let start = usize::try_from(self.footer_at - self.at).map_err(|e| Error::damaged(path, e))?;
         Ok(self.bytes.slice(start..self.bytes.len() - TRAILER_BYTES))
+    }
+
+    /// The bytes of `range`, from the tail if it has them.
+    pub(super) async fn read(&self, source: &Source, range: &Range<u64>) -> Result<Bytes> {
+        match self.get(range) {
+            Some(bytes) => Ok(bytes),
+            None => source.range(range.clone()).await,
+        }
     }
 
     /// The bytes of `range`, when they are in memory.
@@ -178,67 +180,29 @@ fn check_offsets(path: &str, metadata: &ParquetMetaData, footer_at: u64) -> Resu
     Ok(())
 }
 
-/// Checks the footer's checksum. Returns where the page index lies.
-fn check_own_footer(
-    path: &str,
-    metadata: &ParquetMetaData,
-    footer: &[u8],
-    footer_at: u64,
-) -> Result<Range<u64>> {
-    let value = value_of(metadata.file_metadata(), TAIL_KEY)
-        .ok_or_else(|| Error::damaged(path, format!("the metadata key {TAIL_KEY} is missing")))?;
-    let checks = TailChecks::parse(value);
-    match checks.filter(|checks| checks.matches_footer(footer, value) && checks.tail_offset <= footer_at) {
-        Some(checks) => Ok(checks.tail_offset..footer_at),
-        None => Err(Error::damaged(path, "its footer does not match its checksum")),
-    }
-}
-
-/// Where the page index of a foreign file lies, if it has one.
-fn page_index_range(metadata: &ParquetMetaData) -> Option<Range<u64>> {
-    let columns = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
-    let parts = columns.flat_map(|column| {
-        let index = (column.column_index_offset(), column.column_index_length());
-        let offsets = (column.offset_index_offset(), column.offset_index_length());
-        [index, offsets].into_iter().filter_map(|(at, len)| {
-            let (at, len) = (u64::try_from(at?).ok()?, u64::try_from(len?).ok()?);
-            Some(at..at + len)
-        })
-    });
-    parts.reduce(|all, part| all.start.min(part.start)..all.end.max(part.end))
-}
-
-/// Decodes the page index in `range` and adds it to `metadata`.
-async fn with_page_index(
+/// Checks the checksums of a file of ours, and adds the page index to `metadata`.
+async fn own_page_index(
     source: &Source,
     len: u64,
     metadata: ParquetMetaData,
+    footer: &[u8],
     tail: &Tail,
-    range: Range<u64>,
-    is_own: bool,
 ) -> Result<ParquetMetaData> {
     let path = source.path();
-    let bytes = match tail.get(&range) {
-        Some(bytes) => bytes,
-        None => source.range(range.clone()).await?,
-    };
-    if is_own {
-        let value = value_of(metadata.file_metadata(), TAIL_KEY).and_then(TailChecks::parse);
-        if value.is_none_or(|checks| checks.index_hash != xxh3_64(&bytes)) {
-            return Err(Error::damaged(path, "its page index does not match its checksum"));
-        }
+    let value = value_of(metadata.file_metadata(), TAIL_KEY)
+        .ok_or_else(|| Error::damaged(path, format!("the metadata key {TAIL_KEY} is missing")))?;
+    let checks = TailChecks::parse(value)
+        .filter(|checks| checks.matches_footer(footer, value) && checks.tail_offset <= tail.footer_at)
+        .ok_or_else(|| Error::damaged(path, "its footer does not match its checksum"))?;
+    let range = checks.tail_offset..tail.footer_at;
+    if range.is_empty() {
+        return Ok(metadata);
     }
-    contain(path, || {
-        let damaged = |e| Error::damaged(path, e);
-        let mut decoder = ParquetMetaDataPushDecoder::try_new_with_metadata(len, metadata)
-            .map_err(damaged)?
-            .with_page_index_policy(PageIndexPolicy::Optional);
-        decoder.push_range(range, bytes).map_err(damaged)?;
-        match decoder.try_decode().map_err(damaged)? {
-            DecodeResult::Data(metadata) => Ok(metadata),
-            _ => Err(Error::damaged(path, "its page index lies outside the place that its footer names")),
-        }
-    })
+    let bytes = tail.read(source, &range).await?;
+    if checks.index_hash != xxh3_64(&bytes) {
+        return Err(Error::damaged(path, "its page index does not match its checksum"));
+    }
+    page_index::decode(path, len, metadata, range, bytes)
 }
 
 impl Footer {

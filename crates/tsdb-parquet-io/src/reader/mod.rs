@@ -10,6 +10,8 @@
 mod batches;
 mod contain;
 mod footer;
+mod foreign;
+mod page_index;
 mod rows;
 mod series;
 mod source;
@@ -32,7 +34,7 @@ use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_schema::{HISTOGRAM_COLUMN, LABELS_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
 
 use crate::filter_to_arrow_expression::FilterToArrowExpression;
-use crate::{ColdStorageReader, Error, FileLayout, FileMeta, Inspection, Result};
+use crate::{ColdStorageReader, Error, FileLayout, FileMeta, Inspection, Origin, Result};
 use contain::contain;
 pub use footer::{ColdFileMetadata, DEFAULT_TAIL_READ_BYTES};
 use rows::RowRanges;
@@ -141,7 +143,11 @@ impl ParquetReader {
         let columns = self.sample_columns();
         let mask = self.roots(|name| columns.contains(name));
         let batches = self.read(ReadRequest { matchers, range, ..ReadRequest::default() }, mask);
-        series::series(self.source.path().to_owned(), Arc::clone(&self.metadata), batches)
+        let (path, metadata) = (self.source.path().to_owned(), Arc::clone(&self.metadata));
+        match metadata.file_meta().origin {
+            Origin::Tsdb => series::series(path, metadata, batches),
+            Origin::Foreign => foreign::series(path, metadata, batches),
+        }
     }
 
     /// See [`ColdStorageReader::read_batch`].

@@ -1,19 +1,18 @@
-//! Record batches to series: each series once, in label order.
+//! Record batches of our own files to series: each series once, in label order.
 //!
 //! Rows of our files are sorted, so a series is complete when the next one begins: memory holds one batch and
-//! one series. The order is checked as it goes by; rows out of order are damage. Rows of a foreign file come
-//! in any order: all that match are gathered and sorted in memory first, and of two samples with one
-//! timestamp the later row wins.
+//! one series. The order is checked as it goes by; rows out of order are damage. Rows of foreign files, which come in any
+//! order, are `foreign`'s work.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
-use tsdb_core::{Labels, SampleBuffer, Series};
+use tsdb_core::{SampleBuffer, Series};
 
 use super::ColdFileMetadata;
-use crate::{Error, Origin, Result};
+use crate::{Error, Result};
 
 /// The series in `batches`.
 pub(super) fn series(
@@ -21,19 +20,8 @@ pub(super) fn series(
     metadata: Arc<ColdFileMetadata>,
     batches: BoxStream<'static, Result<RecordBatch>>,
 ) -> BoxStream<'static, Result<Series>> {
-    match metadata.file_meta().origin {
-        Origin::Tsdb => {
-            let state = Sorted { path, metadata, batches, ready: VecDeque::new(), open: None };
-            try_unfold(state, Sorted::next).boxed()
-        }
-        Origin::Foreign => {
-            let gathered = gather(path, metadata, batches);
-            futures::stream::once(gathered)
-                .map_ok(|all| futures::stream::iter(all.into_iter().map(Ok)))
-                .try_flatten()
-                .boxed()
-        }
-    }
+    let state = Sorted { path, metadata, batches, ready: VecDeque::new(), open: None };
+    try_unfold(state, Sorted::next).boxed()
 }
 
 /// The series of a sorted file.
@@ -85,47 +73,4 @@ fn append(path: &str, open: &mut Series, mut later: SampleBuffer) -> Result<()> 
     open.samples.values.append(&mut later.values);
     open.samples.histograms.append(&mut later.histograms);
     Ok(())
-}
-
-/// All series of a file in any order, sorted.
-async fn gather(
-    path: String,
-    metadata: Arc<ColdFileMetadata>,
-    mut batches: BoxStream<'static, Result<RecordBatch>>,
-) -> Result<Vec<Series>> {
-    let mut all: HashMap<Labels, Runs> = HashMap::new();
-    while let Some(batch) = batches.try_next().await? {
-        let runs = metadata.mapper().record_batch_to_sample_batch(&batch);
-        for run in runs.map_err(Error::not_samples(&path))?.series {
-            all.entry(run.labels).or_default().push(run.samples);
-        }
-    }
-    let mut sorted: Vec<Series> =
-        all.into_iter().map(|(labels, runs)| Series { labels, samples: runs.merged() }).collect();
-    sorted.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(sorted)
-}
-
-/// The runs of one series, from the oldest row to the newest. Each is longer than those behind it together, about, so that
-/// a sample is copied a few times however many runs there are: rows that descend in time make one of each.
-#[derive(Default)]
-struct Runs(Vec<SampleBuffer>);
-
-impl Runs {
-    fn push(&mut self, mut newest: SampleBuffer) {
-        while let Some(mut older) = self.0.pop_if(|older| older.len() <= newest.len()) {
-            older.merge_newer(newest);
-            newest = older;
-        }
-        self.0.push(newest);
-    }
-
-    fn merged(mut self) -> SampleBuffer {
-        let mut newest = self.0.pop().unwrap_or_default();
-        while let Some(mut older) = self.0.pop() {
-            older.merge_newer(newest);
-            newest = older;
-        }
-        newest
-    }
 }

@@ -1,25 +1,36 @@
 //! [`ParquetWriter`]: sorted samples to one Parquet file, row group by row group.
 //!
 //! The writer checks the order of its rows as they come and declares nothing about the file that it has not
-//! seen to hold. Memory is bounded by one row group: batches are cut into pieces before they become arrays,
-//! and a full row group goes to the sink.
+//! seen to hold. Memory is bounded by one row group and the series index's budget.
 //!
-//! Nothing here knows encodings beyond naming them: the pages are the `parquet` crate's work.
+//! | module | |
+//! |---|---|
+//! | `order` | the order of rows |
+//! | `file` | row groups into a file: where they are cut, their pages' checksums, the file's end |
+//! | `row_group` | the rows of one row group, column by column |
+//! | `numbers`, `labels`, `nested` | what becomes of its columns: encodings by sample, labels from runs, structs and maps |
+//! | `chunk`, `encoding`, `codec` | column chunks, page bodies, compression |
 
+mod chunk;
+mod codec;
+mod encoding;
+mod file;
+mod labels;
+mod nested;
+mod numbers;
 mod order;
 mod pieces;
 mod properties;
+mod row_group;
 
 use std::io::Write;
 
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::file::metadata::KeyValue;
 use tsdb_schema::{SampleBatch, SchemaMapper};
 
 use crate::file_meta::check_caller_keys;
-use crate::tail::{TAIL_KEY, TailSink};
 use crate::{ColdStorageWriter, FileMeta, Origin, ParquetConfig, Result};
+use codec::PageCodec;
+use file::FileEncoder;
 use order::OrderCheck;
 
 /// Writes one Parquet file to any [`Write`].
@@ -37,9 +48,9 @@ pub struct ParquetWriter<W: Write + Send> {
 /// The encoder begins with the first row: what may be declared about the order depends on it.
 #[derive(Debug)]
 enum State<W: Write + Send> {
-    /// The sink, until the encoder takes it.
-    Empty(Option<W>),
-    Writing(Box<ArrowWriter<TailSink<W>>>),
+    /// Sink and codec, until the encoder takes them.
+    Empty(Option<(W, PageCodec)>),
+    Writing(Box<FileEncoder<W>>),
 }
 
 impl<W: Write + Send> ParquetWriter<W> {
@@ -51,8 +62,9 @@ impl<W: Write + Send> ParquetWriter<W> {
     pub fn new(sink: W, config: ParquetConfig) -> Result<Self> {
         config.check()?;
         check_caller_keys(&config.key_values)?;
+        let codec = PageCodec::new(config.compression)?;
         let mapper = config.schema_mapper()?;
-        Ok(Self { config, mapper, order: OrderCheck::default(), state: State::Empty(Some(sink)) })
+        Ok(Self { config, mapper, order: OrderCheck::default(), state: State::Empty(Some((sink, codec))) })
     }
 
     /// Like [`ColdStorageWriter::close`], and gives the sink back.
@@ -61,15 +73,10 @@ impl<W: Write + Send> ParquetWriter<W> {
     /// The sink's errors.
     pub fn finish(mut self) -> Result<(FileMeta, W)> {
         self.begin()?;
-        let State::Writing(mut encoder) = self.state else {
+        let State::Writing(encoder) = self.state else {
             return Err(sink_lost());
         };
-        // The tail begins behind the last row group's bytes.
-        encoder.flush()?;
-        encoder.sync()?;
-        let tail_checks = encoder.inner_mut().begin_tail();
-
-        let mut meta = FileMeta {
+        let meta = FileMeta {
             origin: Origin::Tsdb,
             rows: self.order.rows(),
             series: self.order.series(),
@@ -77,23 +84,15 @@ impl<W: Write + Send> ParquetWriter<W> {
             bytes: 0,
             key_values: self.config.key_values,
         };
-        for pair in meta.to_key_values() {
-            encoder.append_key_value_metadata(pair);
-        }
-        encoder.append_key_value_metadata(KeyValue::new(TAIL_KEY.to_owned(), tail_checks));
-        let (sink, bytes) = encoder.into_inner()?.finish()?;
-        meta.bytes = bytes;
-        Ok((meta, sink))
+        encoder.finish(meta)
     }
 
     /// Creates the encoder if there is none yet.
-    fn begin(&mut self) -> Result<&mut ArrowWriter<TailSink<W>>> {
-        if let State::Empty(sink) = &mut self.state {
-            let sink = sink.take().ok_or_else(sink_lost)?;
-            let properties = properties::writer_properties(&self.config, &self.mapper, &self.order);
-            let options = ArrowWriterOptions::new().with_properties(properties?);
-            let schema = self.mapper.time_series_to_arrow_schema();
-            let encoder = ArrowWriter::try_new_with_options(TailSink::new(sink), schema, options)?;
+    fn begin(&mut self) -> Result<&mut FileEncoder<W>> {
+        if let State::Empty(parts) = &mut self.state {
+            let (sink, codec) = parts.take().ok_or_else(sink_lost)?;
+            let encoder =
+                FileEncoder::new(sink, codec, self.config.clone(), self.mapper.clone(), &self.order)?;
             self.state = State::Writing(Box::new(encoder));
         }
         match &mut self.state {
@@ -112,12 +111,8 @@ impl<W: Write + Send> ColdStorageWriter for ParquetWriter<W> {
             self.order.begin(&self.config, &self.mapper, batch);
         }
         self.order.check(batch)?;
-        let mapper = self.mapper.clone();
         let encoder = self.begin()?;
-        for piece in pieces::pieces(batch) {
-            encoder.write(&mapper.sample_batch_to_record_batch(&piece)?)?;
-        }
-        Ok(())
+        batch.series.iter().try_for_each(|series| encoder.push(series))
     }
 
     fn close(self) -> Result<FileMeta> {
@@ -127,7 +122,7 @@ impl<W: Write + Send> ColdStorageWriter for ParquetWriter<W> {
     fn memory_bytes(&self) -> usize {
         match &self.state {
             State::Empty(_) => 0,
-            State::Writing(encoder) => encoder.memory_size(),
+            State::Writing(encoder) => encoder.memory_bytes(),
         }
     }
 }

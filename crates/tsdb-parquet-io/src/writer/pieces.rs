@@ -9,9 +9,9 @@ use tsdb_core::{Buckets, Histogram, SampleBuffer, Series};
 use tsdb_schema::SampleBatch;
 
 /// Most rows of a piece: twice what callers collect as a rule, so that an ordinary batch is not copied.
-const PIECE_ROWS: usize = 128 * 1024;
+pub(super) const PIECE_ROWS: usize = 128 * 1024;
 /// Estimated bytes of a piece: labels repeated for each row, and histograms.
-const PIECE_BYTES: usize = 4 << 20;
+pub(super) const PIECE_BYTES: usize = 4 << 20;
 
 /// The pieces of `batch`, in order. A batch that is small enough is its own, uncopied piece.
 pub(super) fn pieces(batch: &SampleBatch) -> impl Iterator<Item = Cow<'_, SampleBatch>> {
@@ -22,11 +22,12 @@ pub(super) fn pieces(batch: &SampleBatch) -> impl Iterator<Item = Cow<'_, Sample
 }
 
 fn fits(batch: &SampleBatch) -> bool {
-    let bytes: usize = batch.series.iter().map(series_bytes).sum();
+    let bytes: usize = batch.series.iter().map(bytes_of).sum();
     batch.rows() <= PIECE_ROWS && bytes <= PIECE_BYTES
 }
 
-fn series_bytes(series: &Series) -> usize {
+/// Estimated bytes of a series' rows: labels repeated for each, and histograms.
+pub(super) fn bytes_of(series: &Series) -> usize {
     let samples = &series.samples;
     let rows = samples.timestamps_ms.len() + samples.histograms.len();
     let histograms: usize = samples.histograms.iter().map(|(_, h)| histogram_bytes(h)).sum();

@@ -17,6 +17,7 @@ fn fixture() -> (Vec<Series>, Vec<u8>) {
         bloom_columns: vec!["instance".into()],
         row_group_rows: 100,
         page_rows: 20,
+        timestamp_page_rows: 20,
         with_histograms: false,
         ..ParquetConfig::default()
     };

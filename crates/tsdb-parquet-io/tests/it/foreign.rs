@@ -18,12 +18,12 @@ use tsdb_testkit::assert_series_eq;
 
 use crate::common::{metric, open, select, series, write};
 
-fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+pub(crate) fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
         .expect("columns of one length")
 }
 
-fn foreign_file(tables: &[RecordBatch], properties: WriterProperties) -> Bytes {
+pub(crate) fn foreign_file(tables: &[RecordBatch], properties: WriterProperties) -> Bytes {
     let mut file = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut file, tables[0].schema(), Some(properties)).expect("a schema");
     tables.iter().for_each(|table| writer.write(table).expect("a table"));
@@ -117,6 +117,38 @@ async fn of_two_samples_with_one_timestamp_the_later_row_wins() {
     let file = foreign_file(&[rows(&[5, 1, 5], &[1.0, 2.0, 3.0]), rows(&[1], &[4.0])], plain());
     let found = select(&open(file).await.expect("a file"), &[], TimeRange::ALL).await.expect("a file");
     assert_series_eq(&found, &[series(&[], [(1, 4.0), (5, 3.0)])]);
+}
+
+#[tokio::test]
+async fn two_samples_that_an_ignored_column_may_tell_apart_are_refused() {
+    let rows = |ms: &[i64], values: &[f64], shards: &[i32]| {
+        table(vec![
+            ("host", Arc::new(StringArray::from(vec!["h"; ms.len()]))),
+            ("timestamp", Arc::new(TimestampMillisecondArray::from(ms.to_vec()))),
+            ("value", Arc::new(Float64Array::from(values.to_vec()))),
+            ("shard", Arc::new(Int32Array::from(shards.to_vec()))),
+            ("load", Arc::new(Float64Array::from(vec![0.5; ms.len()]))),
+        ])
+    };
+    // In one batch or in two, next to each other or far apart.
+    for tables in [
+        vec![rows(&[1, 1], &[1.0, 2.0], &[1, 2])],
+        vec![rows(&[1, 2, 3], &[1.0; 3], &[1; 3]), rows(&[4, 3, 5], &[1.0, 2.0, 1.0], &[2; 3])],
+        vec![rows(&[5, 4, 3, 2, 1, 5], &[1.0, 1.0, 1.0, 1.0, 1.0, 2.0], &[1; 6])],
+    ] {
+        let reader = open(foreign_file(&tables, plain())).await.expect("a foreign file");
+        let error = select(&reader, &[], TimeRange::ALL).await.expect_err("two values");
+        let Error::Ambiguous { series, timestamp_ms, ignored, .. } = &error else { panic!("{error}") };
+        assert_eq!((series.as_str(), ignored.join(" ")), (r#"{host="h"}"#, "shard load".to_owned()));
+        assert!([1, 3, 5].contains(timestamp_ms), "{error}");
+        assert!(error.to_string().contains("column(s) shard, load"), "{error}");
+        // Rows that the query passes over are not looked at.
+        select(&reader, &[Matcher::equal("host", "other")], TimeRange::ALL).await.expect("no row");
+    }
+    // One sample written twice is one sample; so is a NaN.
+    let file = foreign_file(&[rows(&[2, 1, 2, 1], &[f64::NAN, 1.0, f64::NAN, 1.0], &[1, 1, 2, 2])], plain());
+    let found = select(&open(file).await.expect("a file"), &[], TimeRange::ALL).await.expect("a file");
+    assert_series_eq(&found, &[series(&[("host", "h")], [(1, 1.0), (2, f64::NAN)])]);
 }
 
 #[tokio::test]
@@ -221,6 +253,29 @@ async fn a_label_may_be_in_its_column_in_one_row_and_in_the_map_in_another() {
 }
 
 #[tokio::test]
+async fn a_label_of_two_values_is_refused_by_every_query_that_asks_for_it() {
+    let table = table(vec![
+        ("timestamp", Arc::new(TimestampMillisecondArray::from(vec![1, 2]))),
+        ("value", Arc::new(Float64Array::from(vec![1.0, 2.0]))),
+        ("zone", Arc::new(StringArray::from(vec![None, Some("a")]))),
+        ("labels", map(&[&[("pod", "x"), ("pod", "y")], &[("zone", "b")]])),
+    ]);
+    let reader = open(foreign_file(&[table], plain())).await.expect("a foreign file");
+    for (op, name, value) in [
+        (MatchOp::Equal, "pod", "x"),
+        (MatchOp::Equal, "pod", "y"),
+        (MatchOp::Equal, "zone", "a"),
+        (MatchOp::Equal, "zone", "b"),
+        (MatchOp::NotEqual, "absent", "x"),
+    ] {
+        let matcher = Matcher::new(op, name, value).expect("a matcher");
+        let error = select(&reader, &[matcher], TimeRange::ALL).await.expect_err("two values");
+        assert!(matches!(&error, Error::NotSamples { .. }), "{error}");
+        assert!(error.to_string().contains("has two values in one row"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn labels_in_a_shape_that_is_not_read_are_refused_and_not_left_out() {
     let mut names = ListBuilder::new(StringBuilder::new());
     names.append_value([Some("pod")]);
@@ -233,7 +288,7 @@ async fn labels_in_a_shape_that_is_not_read_are_refused_and_not_left_out() {
         Ok(reader) => select(&reader, &[], TimeRange::ALL).await.map(drop).expect_err("labels in a list"),
         Err(error) => error,
     };
-    assert!(error.to_string().contains("labels") && error.to_string().contains("map of strings"), "{error}");
+    assert!(error.to_string().contains("labels") && error.to_string().contains("map of text"), "{error}");
 }
 
 #[tokio::test]

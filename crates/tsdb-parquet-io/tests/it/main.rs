@@ -4,8 +4,14 @@
 mod bad_input;
 /// What the tests share: files in memory.
 mod common;
+/// What the tests share: a store that counts what it is asked for.
+mod counting;
 /// Files of other tools, and ours after other tools rewrote them.
 mod foreign;
+/// Any foreign table: every query gives what a search through its rows gives.
+mod foreign_model;
+/// The page index of files that have it in pieces.
+mod foreign_page_index;
 /// Any samples through a file, under each layout, every query against the oracle.
 mod model;
 /// The roadmap's `ParquetIOTest`: round trip, compression.

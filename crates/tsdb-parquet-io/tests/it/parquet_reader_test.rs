@@ -13,12 +13,14 @@ use tsdb_parquet_io::{
 use tsdb_testkit::assert_series_eq;
 
 use crate::common::{PATH, metric, open, select, store, write};
+use crate::counting::Counting;
 
 fn config() -> ParquetConfig {
     ParquetConfig {
         promoted_labels: vec!["__name__".into(), "instance".into()],
         row_group_rows: 2000,
         page_rows: 100,
+        timestamp_page_rows: 100,
         with_histograms: false,
         ..ParquetConfig::default()
     }
@@ -102,7 +104,7 @@ async fn test_read_schema_and_shared_metadata() {
     let schema = ColdStorageReader::read_schema(&reader).await.unwrap();
     assert_eq!(schema.field(0).name(), "timestamp");
     assert!(reader.metadata().memory_bytes() > 1000);
-    let counting = Arc::new(counting::Counting::new(store(file).await));
+    let counting = Arc::new(Counting::new(store(file).await));
     let shared =
         ParquetReader::with_metadata(counting.clone(), Path::from(PATH), Arc::clone(reader.metadata()));
     assert_eq!(counting.requests(), 0, "the footer is not read again");
@@ -174,7 +176,7 @@ async fn bloom_filters_rule_out_what_bounds_cannot() {
         .collect();
     assert_eq!(has_bloom, ["instance"]);
 
-    let counting = Arc::new(counting::Counting::new(store(file).await));
+    let counting = Arc::new(Counting::new(store(file).await));
     let reader =
         ParquetReader::with_metadata(counting.clone(), Path::from(PATH), Arc::clone(reader.metadata()));
     // Within the bounds of every group, in none of them.
@@ -189,7 +191,7 @@ async fn bloom_filters_rule_out_what_bounds_cannot() {
 #[tokio::test]
 async fn pages_out_of_the_time_range_are_not_read() {
     let file = write(config(), &three_metrics()).unwrap().1;
-    let counting = Arc::new(counting::Counting::new(store(file).await));
+    let counting = Arc::new(Counting::new(store(file).await));
     let reader = ParquetReader::open(counting.clone(), Path::from(PATH), None).await.unwrap();
     let request =
         |range| ReadRequest { columns: Some(vec!["timestamp".into()]), range, ..ReadRequest::default() };
@@ -239,99 +241,10 @@ async fn rows_are_selected_by_their_numbers() {
 async fn one_read_opens_a_file_and_one_reads_a_row_group() {
     let file = write(config(), &three_metrics()).unwrap().1;
     let size = file.len() as u64;
-    let counting = Arc::new(counting::Counting::new(store(file).await));
+    let counting = Arc::new(Counting::new(store(file).await));
     let reader = ParquetReader::open(counting.clone(), Path::from(PATH), Some(size)).await.unwrap();
     assert_eq!(counting.requests(), 1);
     assert_eq!(select(&reader, &[], TimeRange::ALL).await.unwrap().len(), 60);
     // The pages of all columns, with the dictionaries between them, in a request of the store for each row group.
     assert_eq!(counting.requests(), 1 + 6);
-}
-
-/// A store that counts the requests for bytes, as a store over a network gets them: the ranges of one call are
-/// coalesced by the store's trait, those of several calls are not.
-mod counting {
-    use std::fmt;
-    use std::ops::Range;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use async_trait::async_trait;
-    use bytes::Bytes;
-    use futures::stream::BoxStream;
-    use object_store::path::Path;
-    use object_store::{
-        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT,
-        ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-        Result, coalesce_ranges,
-    };
-
-    #[derive(Debug)]
-    pub(super) struct Counting {
-        inner: Arc<dyn ObjectStore>,
-        requests: AtomicUsize,
-        bytes: AtomicUsize,
-    }
-
-    impl Counting {
-        pub(super) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-            Self { inner, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
-        }
-
-        /// The bytes that callers asked for.
-        pub(super) fn bytes(&self) -> usize {
-            self.bytes.load(Ordering::Relaxed)
-        }
-
-        pub(super) fn requests(&self) -> usize {
-            self.requests.load(Ordering::Relaxed)
-        }
-    }
-
-    impl fmt::Display for Counting {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "counting {}", self.inner)
-        }
-    }
-
-    #[async_trait]
-    impl ObjectStore for Counting {
-        async fn put_opts(&self, to: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-            self.inner.put_opts(to, payload, options).await
-        }
-
-        async fn put_multipart_opts(
-            &self,
-            to: &Path,
-            options: PutMultipartOptions,
-        ) -> Result<Box<dyn MultipartUpload>> {
-            self.inner.put_multipart_opts(to, options).await
-        }
-
-        async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
-            self.requests.fetch_add(1, Ordering::Relaxed);
-            self.inner.get_opts(from, options).await
-        }
-
-        async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-            let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-            self.bytes.fetch_add(usize::try_from(bytes).expect("a small file"), Ordering::Relaxed);
-            coalesce_ranges(ranges, |range| self.get_range(from, range), OBJECT_STORE_COALESCE_DEFAULT).await
-        }
-
-        fn delete_stream(&self, all: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-            self.inner.delete_stream(all)
-        }
-
-        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-            self.inner.list(prefix)
-        }
-
-        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-            self.inner.list_with_delimiter(prefix).await
-        }
-
-        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-            self.inner.copy_opts(from, to, options).await
-        }
-    }
 }

@@ -4,70 +4,29 @@
 //! first row of a run becomes a label set.
 
 mod histogram;
+mod label_map;
 mod labels;
+mod lists;
 mod numbers;
+mod role;
+mod text;
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::DataType;
 use tsdb_core::{Histogram, Labels, SampleBuffer, Series};
 
-pub use labels::{LabelArray, LabelMapArray};
+pub use label_map::LabelMapArray;
 pub use numbers::timestamps_ms;
+pub use role::ColumnRole;
+pub use text::LabelArray;
 
-use crate::mapper::{HISTOGRAM_COLUMN, LABEL_KEY, LABELS_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
+use crate::mapper::{HISTOGRAM_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
 use crate::{Error, Result, SampleBatch, SchemaMapper};
 use histogram::HistogramColumn;
 use labels::LabelColumns;
 use numbers::Values;
-
-/// What a column of a table means to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Timestamp,
-    Value,
-    Histogram,
-    Label,
-    LabelMap,
-    /// A column that holds no part of a sample.
-    Ignored,
-}
-
-/// The role of the column `field`.
-///
-/// # Errors
-/// [`Error::WrongType`] for one of our names with a type that cannot hold what the name says.
-pub(crate) fn role_of(field: &Field) -> Result<Role> {
-    let wrong = |expected| {
-        Err(Error::WrongType {
-            column: field.name().clone(),
-            expected,
-            found: Box::new(field.data_type().clone()),
-        })
-    };
-    let data_type = field.data_type();
-    if field.metadata().contains_key(LABEL_KEY) {
-        return if labels::is_string(data_type) {
-            Ok(Role::Label)
-        } else {
-            wrong("a string or a dictionary of strings")
-        };
-    }
-    match field.name().as_str() {
-        TIMESTAMP_COLUMN if numbers::is_timestamp(data_type) => Ok(Role::Timestamp),
-        TIMESTAMP_COLUMN => wrong("a timestamp, or Int64 milliseconds"),
-        VALUE_COLUMN if numbers::is_value(data_type) => Ok(Role::Value),
-        VALUE_COLUMN => wrong("a number"),
-        HISTOGRAM_COLUMN if histogram::is_histogram(data_type) => Ok(Role::Histogram),
-        LABELS_COLUMN if labels::is_label_map(data_type) => Ok(Role::LabelMap),
-        // Data of ours in another shape, as some tools write it: to leave it out would join series that differ.
-        HISTOGRAM_COLUMN if data_type.is_nested() => wrong("a struct with the fields of a native histogram"),
-        LABELS_COLUMN if data_type.is_nested() => wrong("a map of strings"),
-        _ if labels::is_string(data_type) => Ok(Role::Label),
-        _ => Ok(Role::Ignored),
-    }
-}
 
 /// The samples of `batch`, run by run.
 pub(crate) fn sample_batch(mapper: &SchemaMapper, batch: &RecordBatch) -> Result<SampleBatch> {
@@ -85,7 +44,8 @@ pub(crate) fn sample_batch(mapper: &SchemaMapper, batch: &RecordBatch) -> Result
     let mut series: Vec<Series> = Vec::new();
     let mut builder = labels.builder();
     for run in labels.runs(batch.num_rows()) {
-        let set = builder.labels_of(run.start)?;
+        let at = || format!("the row at {} ms", timestamps_ms[run.start]);
+        let set = builder.labels_of(run.start).map_err(|error| error.at(at))?;
         // Neighbouring runs can have one label set: a dictionary may hold a string twice.
         let mut target = match series.pop_if(|last| last.labels == set) {
             Some(last) => last,
@@ -123,8 +83,9 @@ impl Rows<'_> {
         }
         let mut last_ms = last_timestamp_ms(&target.samples);
         for row in run {
-            let Some(value) = self.value(row)? else { continue };
             let timestamp_ms = self.timestamps_ms[row];
+            let at = || format!("{} at {timestamp_ms} ms", target.labels);
+            let Some(value) = self.value(row).map_err(|error| error.at(at))? else { continue };
             if last_ms.is_some_and(|last| last >= timestamp_ms) {
                 let next = Series { labels: target.labels.clone(), samples: SampleBuffer::default() };
                 done.push(std::mem::replace(target, next));
@@ -161,17 +122,13 @@ impl Rows<'_> {
     }
 
     fn value(&self, row: usize) -> Result<Option<Value>> {
-        let float = self.values.as_ref().and_then(|v| v.get(row));
-        let histogram = match &self.histograms {
-            Some(histograms) => histograms.get(row)?,
-            None => None,
-        };
+        let float = self.values.as_ref().map_or(Ok(None), |values| values.get(row))?;
+        let histogram = self.histograms.as_ref().map_or(Ok(None), |histograms| histograms.get(row))?;
         match (float, histogram) {
-            (Some(_), Some(_)) => Err(Error::InvalidValue {
-                column: HISTOGRAM_COLUMN.into(),
-                row,
-                detail: "the row has a value and a histogram; a sample is one of them".into(),
-            }),
+            (Some(_), Some(_)) => Err(invalid(
+                HISTOGRAM_COLUMN,
+                "the row has a value and a histogram; a sample is one of them".into(),
+            )),
             (Some(float), None) => Ok(Some(Value::Float(float))),
             (None, Some(histogram)) => Ok(Some(Value::Histogram(Arc::new(histogram)))),
             (None, None) => Ok(None),
@@ -193,6 +150,11 @@ fn last_timestamp_ms(samples: &SampleBuffer) -> Option<i64> {
 /// The error that `array` of the column `column` has a type that cannot be read.
 fn wrong_type(column: &str, expected: &'static str, found: &DataType) -> Error {
     Error::WrongType { column: column.to_owned(), expected, found: Box::new(found.clone()) }
+}
+
+/// The error that a cell of the column `column` is none of a sample.
+fn invalid(column: &str, detail: String) -> Error {
+    Error::InvalidValue { column: column.to_owned(), place: None, detail }
 }
 
 /// The label set of a row that has none.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, FieldRef};
 use tsdb_core::{Histogram, Labels, SampleBuffer};
 
 use crate::mapper::{HISTOGRAM_COLUMN, LABELS_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
@@ -25,11 +25,7 @@ pub(crate) struct Run<'a> {
 
 /// The table of `batch` in the schema of `mapper`.
 pub(crate) fn record_batch(mapper: &SchemaMapper, batch: &SampleBatch) -> Result<RecordBatch> {
-    let runs: Vec<Run<'_>> = batch
-        .series
-        .iter()
-        .map(|s| Run { labels: &s.labels, rows: s.samples.timestamps_ms.len() + s.samples.histograms.len() })
-        .collect();
+    let runs = runs(batch);
     labels::check_placed(mapper, &runs)?;
     let samples = Samples::collect(mapper, batch)?;
 
@@ -50,6 +46,28 @@ pub(crate) fn record_batch(mapper: &SchemaMapper, batch: &SampleBatch) -> Result
         columns.push(column);
     }
     Ok(RecordBatch::try_new(Arc::clone(&mapper.schema), columns)?)
+}
+
+/// The nested columns of that table, each with its field, in the schema's order.
+pub(crate) fn nested_columns(
+    mapper: &SchemaMapper,
+    batch: &SampleBatch,
+) -> Result<Vec<(FieldRef, ArrayRef)>> {
+    let mut columns = Vec::new();
+    for field in mapper.schema.fields() {
+        let column = match field.name().as_str() {
+            HISTOGRAM_COLUMN => Samples::collect(mapper, batch)?.histograms.to_array()?,
+            LABELS_COLUMN => labels::map_column(mapper, &runs(batch))?,
+            _ => continue,
+        };
+        columns.push((Arc::clone(field), column));
+    }
+    Ok(columns)
+}
+
+fn runs(batch: &SampleBatch) -> Vec<Run<'_>> {
+    let rows = |samples: &SampleBuffer| samples.timestamps_ms.len() + samples.histograms.len();
+    batch.series.iter().map(|s| Run { labels: &s.labels, rows: rows(&s.samples) }).collect()
 }
 
 /// A mapper made from a foreign schema has other columns than we write.

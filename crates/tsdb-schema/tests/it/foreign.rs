@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Float32Array, Float64Array, Int64Array, LargeStringArray, RecordBatch,
-    StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+    ArrayRef, BinaryArray, BinaryViewArray, DictionaryArray, Float32Array, Float64Array, Int8Array,
+    Int64Array, LargeBinaryArray, LargeStringArray, RecordBatch, StringArray, StringViewArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
+    UInt64Array,
 };
 use arrow::datatypes::{Int8Type, Schema};
 use tsdb_core::Labels;
@@ -29,8 +30,18 @@ fn floats(values: &[f64]) -> ArrayRef {
     Arc::new(Float64Array::from(values.to_vec()))
 }
 
+/// Checks that `found` is an invalid value of `column`, and that its message has all `parts`.
+fn invalid(found: Result<SampleBatch, Error>, column: &str, parts: &[&str]) {
+    let error = found.expect_err(column);
+    let message = error.to_string();
+    assert!(matches!(&error, Error::InvalidValue { column: found, .. } if found == column), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+}
+
 #[test]
-fn labels_of_every_string_type_are_read() {
+fn labels_of_every_text_type_are_read() {
     let dictionary: DictionaryArray<Int8Type> = vec![Some("m"), None].into_iter().collect();
     for jobs in [
         Arc::new(StringArray::from(vec![Some("m"), None])) as ArrayRef,
@@ -38,11 +49,29 @@ fn labels_of_every_string_type_are_read() {
         Arc::new(StringViewArray::from(vec![Some("m"), None])),
         Arc::new(StringArray::from(vec![Some("m"), Some("")])),
         Arc::new(dictionary),
+        // As writers leave strings that mark them as nothing but bytes.
+        Arc::new(BinaryArray::from(vec![Some(b"m".as_slice()), None])),
+        Arc::new(LargeBinaryArray::from(vec![Some(b"m".as_slice()), None])),
+        Arc::new(BinaryViewArray::from(vec![Some(b"m".as_slice()), None])),
+        Arc::new(DictionaryArray::new(
+            Int8Array::from(vec![Some(0), None]),
+            Arc::new(BinaryArray::from(vec![b"m".as_slice()])),
+        )),
     ] {
         let batch =
             read(vec![("job", jobs), ("value", floats(&[1.0, 2.0])), ("timestamp", ms(&[1, 1]))]).unwrap();
         let labels: Vec<_> = batch.series.iter().map(|s| s.labels.clone()).collect();
         assert_eq!(labels, [Labels::from_pairs([("job", "m")]).unwrap(), Labels::empty()]);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_and_no_missing_label() {
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![b"m".as_slice(), b"\xff"]));
+    let dictionary = DictionaryArray::new(Int8Array::from(vec![0, 1]), bytes.clone());
+    for jobs in [bytes, Arc::new(dictionary)] {
+        let found = read(vec![("job", jobs), ("value", floats(&[1.0, 2.0])), ("timestamp", ms(&[1, 1]))]);
+        invalid(found, "job", &["not UTF-8"]);
     }
 }
 
@@ -58,16 +87,13 @@ fn timestamps_of_every_unit_are_read_exactly_or_refused() {
         let batch = read(vec![("timestamp", times), ("value", floats(&[1.0, 2.0]))]).unwrap();
         assert_eq!(batch.series[0].samples.timestamps_ms, [-1_000, 2_000]);
     }
-    for (times, row) in [
-        (Arc::new(TimestampMicrosecondArray::from(vec![1_000, 1_001])) as ArrayRef, 1),
-        (Arc::new(TimestampSecondArray::from(vec![i64::MAX, 0])), 0),
-        (Arc::new(TimestampMillisecondArray::from(vec![Some(1), None])), 1),
+    for (times, part) in [
+        (Arc::new(TimestampMicrosecondArray::from(vec![1_000, 1_001])) as ArrayRef, "1001 is a time between"),
+        (Arc::new(TimestampSecondArray::from(vec![i64::MAX, 0])), "9223372036854775807 is a time beyond"),
+        (Arc::new(TimestampMillisecondArray::from(vec![Some(1), None])), "a timestamp is null"),
     ] {
-        let error = read(vec![("timestamp", times), ("value", floats(&[1.0, 2.0]))]).unwrap_err();
-        assert!(
-            matches!(&error, Error::InvalidValue { column, row: r, .. } if column == "timestamp" && *r == row),
-            "{error}"
-        );
+        let found = read(vec![("timestamp", times), ("value", floats(&[1.0, 2.0]))]);
+        invalid(found, "timestamp", &[part]);
     }
 }
 
@@ -80,16 +106,23 @@ fn values_of_every_number_type_are_read_exactly_or_refused() {
         let batch = read(vec![("timestamp", ms(&[1, 2])), ("value", values)]).unwrap();
         assert_eq!(batch.series[0].samples.values, [1.5, 2.0]);
     }
-    let exact = 1_u64 << 53;
+    // Beyond 2^53 every second integer is a float, and so on.
+    for exact in [1_u64 << 53, (1 << 53) + 2, 1 << 63, u64::MAX - 2047] {
+        let batch =
+            read(vec![("timestamp", ms(&[1])), ("value", Arc::new(UInt64Array::from(vec![exact])))]).unwrap();
+        assert_eq!(batch.series[0].samples.values, [exact as f64]);
+    }
     let batch =
-        read(vec![("timestamp", ms(&[1])), ("value", Arc::new(UInt64Array::from(vec![exact])))]).unwrap();
-    assert_eq!(batch.series[0].samples.values, [exact as f64]);
-    for values in [
-        Arc::new(UInt64Array::from(vec![u64::MAX])) as ArrayRef,
-        Arc::new(Int64Array::from(vec![-(1_i64 << 53) - 1])),
+        read(vec![("timestamp", ms(&[1])), ("value", Arc::new(Int64Array::from(vec![i64::MIN])))]).unwrap();
+    assert_eq!(batch.series[0].samples.values, [i64::MIN as f64]);
+    for (values, shown) in [
+        (Arc::new(UInt64Array::from(vec![u64::MAX])) as ArrayRef, "18446744073709551615"),
+        (Arc::new(UInt64Array::from(vec![(1 << 53) + 1])), "9007199254740993"),
+        (Arc::new(Int64Array::from(vec![-(1_i64 << 53) - 1])), "-9007199254740993"),
+        (Arc::new(Int64Array::from(vec![i64::MAX])), "9223372036854775807"),
     ] {
-        let error = read(vec![("timestamp", ms(&[1])), ("value", values)]).unwrap_err();
-        assert!(matches!(&error, Error::InvalidValue { column, row: 0, .. } if column == "value"), "{error}");
+        let found = read(vec![("timestamp", ms(&[5])), ("value", values)]);
+        invalid(found, "value", &["{} at 5 ms", shown, "Float64"]);
     }
 }
 
@@ -105,12 +138,14 @@ fn rows_out_of_time_order_become_runs_and_none_is_lost() {
 #[test]
 fn a_null_value_is_no_sample_and_other_columns_are_left_alone() {
     let values = Arc::new(Float64Array::from(vec![Some(1.0), None]));
-    let batch = read(vec![
+    let table = table(vec![
         ("timestamp", ms(&[1, 2])),
         ("value", values),
         ("note", Arc::new(Int64Array::from(vec![7, 8]))),
-    ])
-    .unwrap();
+    ]);
+    let mapper = SchemaMapper::from_schema(&table.schema()).unwrap();
+    assert_eq!(mapper.ignored_columns(), ["note"]);
+    let batch = mapper.record_batch_to_sample_batch(&table).unwrap();
     assert_eq!(batch.rows(), 1);
     assert!(batch.series[0].labels.is_empty());
 }

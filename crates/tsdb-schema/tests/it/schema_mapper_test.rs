@@ -89,7 +89,7 @@ fn test_label_mapping() {
     assert_eq!(column_names(&table), ["timestamp", "value", "labels"]);
     let map = LabelMapArray::new(table.column_by_name("labels").unwrap()).unwrap();
     assert_eq!(map.row(0).collect::<Vec<_>>(), [("__name__", "up"), ("job", "api")]);
-    assert_eq!(map.value(2, "zone"), "eu");
+    assert_eq!(map.value(2, "zone").unwrap(), "eu");
     // Declared nullable: DataFusion fills it with nulls when it unites the file with one that has no map.
     assert!(table.schema().field_with_name("labels").unwrap().is_nullable());
     assert_eq!(table["labels"].null_count(), 0);
