@@ -171,7 +171,6 @@ impl Compressor {
             }
             from = to;
         }
-        drop(out);
         Ok(stored)
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct SeriesRecord {
 }
 
 pub(super) fn kinds(has_floats: bool, has_histograms: bool) -> u8 {
-    u8::from(has_floats) * HAS_FLOATS | u8::from(has_histograms) * HAS_HISTOGRAMS
+    (u8::from(has_floats) * HAS_FLOATS) | (u8::from(has_histograms) * HAS_HISTOGRAMS)
 }
 
 /// A series block while it is gathered; reused from block to block.

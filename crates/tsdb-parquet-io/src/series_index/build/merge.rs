@@ -14,7 +14,7 @@ use std::collections::BinaryHeap;
 use std::io::Write;
 
 use super::super::IndexResult;
-use super::super::bytes::put_varint;
+use super::super::bytes::{Cursor, put_varint};
 use super::super::postings::OrdinalRun;
 use super::super::value_block::shared_prefix;
 use super::emit::{BlockSink, SeriesWriter, ValueWriter};
@@ -226,14 +226,14 @@ impl Merge {
             for SpilledLabel { label, distinct, numbers: count } in of_run {
                 let mut number = 0;
                 let mut next_number = |_| {
-                    number += numbers.record(spill, |cursor| cursor.varint_u32())?;
+                    number += numbers.record(spill, Cursor::varint_u32)?;
                     Ok(number)
                 };
                 let by_place: Vec<u32> = (0..distinct).map(&mut next_number).collect::<IndexResult<_>>()?;
                 let of_label = &mut values[label as usize];
                 of_label.reserve_exact(count as usize);
                 for _ in 0..count {
-                    let place = places.record(spill, |cursor| cursor.varint_u32())?;
+                    let place = places.record(spill, Cursor::varint_u32)?;
                     of_label.push(by_place[place as usize]);
                 }
             }
