@@ -1,5 +1,7 @@
 //! How a cold file is written: plain data, every default a named constant with its reason.
 
+use std::path::PathBuf;
+
 use tsdb_schema::{LabelLayout, SchemaMapper};
 
 use crate::{Error, Result};
@@ -92,6 +94,12 @@ pub struct ParquetConfig {
     /// What remains beside plain and dictionary is DELTA_BINARY_PACKED for timestamps, in data pages of version 1:
     /// Spark reads it from 3.3 on (2022; before, with its vectorized reader switched off). Default false.
     pub compat: bool,
+    /// Whether the file has a series index, by which it is searched without a look at the label columns, and with it
+    /// the checksums of its pages. Default true.
+    pub series_index: bool,
+    /// Where a temporary file is made when the index of very many series outgrows its memory. Default `None`: the
+    /// system's directory for temporary files.
+    pub spill_dir: Option<PathBuf>,
     /// Pairs of the caller's own for the file's key-value metadata; they come back in
     /// [`FileMeta::key_values`](crate::FileMeta::key_values). Default none.
     pub key_values: Vec<(String, String)>,
@@ -114,6 +122,8 @@ impl Default for ParquetConfig {
             bloom_columns: Vec::new(),
             bloom_false_positives: DEFAULT_BLOOM_FALSE_POSITIVES,
             compat: false,
+            series_index: true,
+            spill_dir: None,
             key_values: Vec::new(),
         }
     }

@@ -5,6 +5,8 @@
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
+use crate::series_index::IndexError;
+
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -30,10 +32,12 @@ pub enum Error {
         detail: String,
     },
     /// The file is ours, from a newer version.
-    #[error("{path} has cold file format version {found}; this build reads up to {newest}: use a newer tsdb")]
+    #[error("{path} has {format} version {found}; this build reads up to {newest}: use a newer tsdb")]
     UnsupportedVersion {
         /// The file.
         path: String,
+        /// What is of this version: the cold file format, or the series index in it.
+        format: &'static str,
         /// The version found.
         found: String,
         /// The newest version read.
@@ -89,6 +93,9 @@ pub enum Error {
     /// A batch given to the writer does not fit the file's columns.
     #[error(transparent)]
     Schema(#[from] tsdb_schema::Error),
+    /// The series index of the file could not be built.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// The Parquet encoder failed, as a rule because the bytes could not be written.
     #[error("writing Parquet: {0}")]
     Write(#[from] ParquetError),
@@ -106,6 +113,19 @@ impl Error {
     /// Adds the file to an error of the schema: an unfit table, or damage where the file is ours.
     pub(crate) fn not_samples(path: &str) -> impl Fn(tsdb_schema::Error) -> Self {
         move |source| Self::NotSamples { path: path.to_owned(), source: Box::new(source) }
+    }
+
+    /// Adds the file to an error of its series index.
+    pub(crate) fn index(path: &str) -> impl Fn(IndexError) -> Self {
+        move |error| match error {
+            IndexError::UnsupportedVersion { found, newest } => Self::UnsupportedVersion {
+                path: path.to_owned(),
+                format: "series index",
+                found: found.to_string(),
+                newest,
+            },
+            other => Self::damaged(path, other),
+        }
     }
 
     /// Adds the file to an error of the store.

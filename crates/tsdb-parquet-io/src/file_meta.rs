@@ -3,6 +3,7 @@
 use parquet::file::metadata::{FileMetaData, KeyValue};
 use tsdb_core::TimeRange;
 
+use crate::series_index::SERIES_INDEX_KEY;
 use crate::tail::TAIL_KEY;
 use crate::{Error, Result};
 
@@ -19,13 +20,14 @@ const MIN_TIME_KEY: &str = "tsdb.min_time_ms";
 const MAX_TIME_KEY: &str = "tsdb.max_time_ms";
 
 /// The keys that are not the caller's.
-const OWN_KEYS: [&str; 7] = [
+const OWN_KEYS: [&str; 8] = [
     VERSION_KEY,
     SAMPLES_KEY,
     SERIES_KEY,
     MIN_TIME_KEY,
     MAX_TIME_KEY,
     TAIL_KEY,
+    SERIES_INDEX_KEY,
     parquet::arrow::ARROW_SCHEMA_META_KEY,
 ];
 
@@ -82,6 +84,7 @@ impl FileMeta {
                 let found = version.to_owned();
                 return Err(Error::UnsupportedVersion {
                     path: path.to_owned(),
+                    format: "cold file format",
                     found,
                     newest: FORMAT_VERSION,
                 });

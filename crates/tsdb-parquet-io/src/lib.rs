@@ -8,6 +8,7 @@ mod filter_to_arrow_expression;
 mod inspect;
 mod reader;
 mod seam;
+mod series_index;
 mod tail;
 mod writer;
 
@@ -24,7 +25,15 @@ pub use file_meta::{FORMAT_VERSION, FileMeta, Origin};
 pub use filter_to_arrow_expression::FilterToArrowExpression;
 pub use inspect::{ColumnLayout, FileLayout, Inspection, RowGroupLayout};
 pub use reader::{
-    ColdFileMetadata, DEFAULT_READ_BATCH_ROWS, DEFAULT_TAIL_READ_BYTES, ParquetReader, ReadRequest,
+    BlockCache, ColdFileMetadata, DEFAULT_READ_BATCH_ROWS, DEFAULT_TAIL_READ_BYTES, ParquetReader,
+    ReadRequest,
 };
 pub use seam::{ColdStorageReader, ColdStorageWriter};
+pub use series_index::{
+    Block, BlockId, BlockKind, BlockLookup, BlockRef, ColumnPages, DEFAULT_INDEX_MEMORY_BYTES, DataPage,
+    Directory, IndexError, IndexPointer, IndexResult, Label, LabelNamesLookup, LabelValuesLookup,
+    MemorySpill, PageLocation, PageTable, ResolvedSeries, RowGroupPages, RowsLookup, SERIES_INDEX_KEY,
+    SERIES_INDEX_VERSION, SERIES_PER_BLOCK, Selection, SeriesBlock, SeriesEntry, SeriesIndexBuilder,
+    SeriesLookup, SeriesRows, Spill, Step, ValueBlock,
+};
 pub use writer::ParquetWriter;

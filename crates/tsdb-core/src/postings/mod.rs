@@ -290,6 +290,13 @@ impl Default for Postings {
     }
 }
 
+impl From<RoaringBitmap> for Postings {
+    /// The set of the bitmap's ordinals, in the form that its size asks for.
+    fn from(bitmap: RoaringBitmap) -> Self {
+        Self::from_bitmap(bitmap)
+    }
+}
+
 impl PartialEq for Postings {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

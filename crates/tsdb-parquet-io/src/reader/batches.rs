@@ -7,6 +7,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 
 use super::contain::contain;
+use super::pages::PageChecks;
 use super::source::Source;
 use super::{ColdFileMetadata, ReadPlan};
 use crate::{Error, Result};
@@ -18,6 +19,7 @@ pub(super) fn batches(
     plan: ReadPlan,
     mask: ProjectionMask,
     batch_rows: usize,
+    checks: PageChecks,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     if plan.row_groups.is_empty() {
         return futures::stream::empty().boxed();
@@ -38,22 +40,25 @@ pub(super) fn batches(
         builder.build().map_err(|e| Error::damaged(source.path(), e))
     });
     match decoder {
-        Ok(decoder) => try_unfold((source, decoder), next).boxed(),
+        Ok(decoder) => try_unfold((source, decoder, checks), next).boxed(),
         Err(error) => futures::stream::once(async { Err(error) }).boxed(),
     }
 }
 
-type State = (Source, ParquetPushDecoder);
+type State = (Source, ParquetPushDecoder, PageChecks);
 
-async fn next((source, mut decoder): State) -> Result<Option<(RecordBatch, State)>> {
+async fn next((source, mut decoder, checks): State) -> Result<Option<(RecordBatch, State)>> {
     loop {
         let step =
             contain(source.path(), || decoder.try_decode().map_err(|e| Error::decode(source.path(), e)))?;
         match step {
-            DecodeResult::Data(batch) => return Ok(Some((batch, (source, decoder)))),
+            DecodeResult::Data(batch) => return Ok(Some((batch, (source, decoder, checks)))),
             DecodeResult::Finished => return Ok(None),
             DecodeResult::NeedsData(ranges) => {
                 let bytes = source.ranges(&ranges).await?;
+                for (range, bytes) in ranges.iter().zip(&bytes) {
+                    checks.check(source.path(), range.start, bytes)?;
+                }
                 decoder.push_ranges(ranges, bytes).map_err(|e| Error::damaged(source.path(), e))?;
             }
         }

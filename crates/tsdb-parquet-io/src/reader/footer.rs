@@ -1,6 +1,6 @@
 //! Loading what stands at a file's end: footer and page index, checked.
 //!
-//! One read usually gets all of it. The trailer is checked before the footer is decoded, so that a length
+//! One read usually gets all of it, and with it the directory of the series index. The trailer is checked before the footer is decoded, so that a length
 //! that points outside the file is an error and nothing else. A file of ours must match the checksums of its
 //! tail; of a foreign file there is nothing to check but that it decodes.
 
@@ -9,20 +9,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use tsdb_schema::SchemaMapper;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::blocks::FileId;
 use super::contain::contain;
 use super::page_index;
 use super::source::Source;
 use crate::file_meta::{CREATOR, value_of};
 use crate::filter_to_arrow_expression::time_range_of;
+use crate::series_index::{Directory, IndexPointer, SERIES_INDEX_KEY};
 use crate::tail::{MAGIC, TAIL_KEY, TRAILER_BYTES, TailChecks, footer_len};
 use crate::{Error, FileLayout, FileMeta, Result};
 
-/// Bytes read from the end of a file in the hope of getting footer and page index at once.
-pub const DEFAULT_TAIL_READ_BYTES: u64 = 64 * 1024;
+/// Bytes read from the end of a file in the hope of getting footer, page index and the end of the series index at once.
+pub const DEFAULT_TAIL_READ_BYTES: u64 = 128 * 1024;
 
 /// What a file says about itself, decoded once and shared: schema, row groups, page index, counts.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct ColdFileMetadata {
     pub(super) arrow: ArrowReaderMetadata,
     mapper: SchemaMapper,
     meta: FileMeta,
+    index: Option<Arc<Directory>>,
+    pub(super) file_id: FileId,
 }
 
 impl ColdFileMetadata {
@@ -51,23 +55,38 @@ impl ColdFileMetadata {
         self.arrow.metadata()
     }
 
+    /// The directory of the file's series index; `None` for a file without one.
+    #[must_use]
+    pub fn series_index(&self) -> Option<&Arc<Directory>> {
+        self.index.as_ref()
+    }
+
     /// Bytes of memory that this takes, for a cache to count.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.parquet().memory_size() + size_of::<Self>()
+        let index = self.index.as_ref().map_or(0, |directory| directory.memory_bytes());
+        self.parquet().memory_size() + index + size_of::<Self>()
     }
 }
 
 /// Footer and page index of any Parquet file, whatever its columns are.
 pub(super) struct Footer {
     pub(super) arrow: ArrowReaderMetadata,
-    is_own: bool,
+    /// What a file of ours has beside Parquet's own; `None` for a foreign file.
+    own: Option<Own>,
     len: u64,
+}
+
+/// The end of a file of ours.
+struct Own {
+    /// The place of the series index, and its directory; `None` for a file without one.
+    index: Option<(IndexPointer, Arc<Directory>)>,
+    tail: Tail,
 }
 
 /// Reads, checks and decodes the end of the file, which has `len` bytes.
 pub(super) async fn load(source: &Source, len: u64) -> Result<Footer> {
-    let tail = Tail::load(source, len).await?;
+    let mut tail = Tail::load(source, len).await?;
     let footer = tail.footer(source.path())?;
     let metadata = contain(source.path(), || {
         ParquetMetaDataReader::decode_metadata(&footer).map_err(|e| Error::damaged(source.path(), e))
@@ -75,14 +94,15 @@ pub(super) async fn load(source: &Source, len: u64) -> Result<Footer> {
     check_offsets(source.path(), &metadata, tail.footer_at)?;
 
     let is_own = metadata.file_metadata().created_by().is_some_and(|creator| creator.starts_with(CREATOR));
-    let metadata = if is_own {
-        own_page_index(source, len, metadata, &footer, &tail).await?
+    let (metadata, own) = if is_own {
+        let (metadata, index) = own_tail(source, len, metadata, &footer, &mut tail).await?;
+        (metadata, Some(Own { index, tail }))
     } else {
-        page_index::read(source, len, metadata, &tail).await?
+        (page_index::read(source, len, metadata, &tail).await?, None)
     };
     let metadata = Arc::new(metadata);
     let arrow = contain(source.path(), || arrow_metadata(source.path(), &metadata))?;
-    Ok(Footer { arrow, is_own, len })
+    Ok(Footer { arrow, own, len })
 }
 
 /// The last bytes of a file.
@@ -116,6 +136,16 @@ impl Tail {
         }
         let bytes = source.range(footer_at..len).await?;
         Ok(Self { bytes, at: footer_at, footer_at })
+    }
+
+    /// Reads what is missing from `from` on.
+    async fn reach(&mut self, source: &Source, from: u64) -> Result<()> {
+        if from < self.at {
+            let before = source.range(from..self.at).await?;
+            self.bytes = Bytes::from([before, self.bytes.clone()].concat());
+            self.at = from;
+        }
+        Ok(())
     }
 
     /// The footer's Thrift bytes.
@@ -180,29 +210,70 @@ fn check_offsets(path: &str, metadata: &ParquetMetaData, footer_at: u64) -> Resu
     Ok(())
 }
 
-/// Checks the checksums of a file of ours, and adds the page index to `metadata`.
-async fn own_page_index(
+/// Checks the checksums of a file of ours. Adds the page index to `metadata`, and finds the series index.
+async fn own_tail(
     source: &Source,
     len: u64,
     metadata: ParquetMetaData,
     footer: &[u8],
-    tail: &Tail,
-) -> Result<ParquetMetaData> {
+    tail: &mut Tail,
+) -> Result<(ParquetMetaData, Option<(IndexPointer, Arc<Directory>)>)> {
     let path = source.path();
     let value = value_of(metadata.file_metadata(), TAIL_KEY)
         .ok_or_else(|| Error::damaged(path, format!("the metadata key {TAIL_KEY} is missing")))?;
     let checks = TailChecks::parse(value)
         .filter(|checks| checks.matches_footer(footer, value) && checks.tail_offset <= tail.footer_at)
         .ok_or_else(|| Error::damaged(path, "its footer does not match its checksum"))?;
+    let pointer = index_pointer(path, &metadata, checks.tail_offset)?;
+    let directory_at = pointer.as_ref().map(|(_, directory)| directory.start);
+    tail.reach(source, directory_at.unwrap_or(checks.tail_offset)).await?;
+
+    let index = match pointer {
+        None => None,
+        Some((pointer, directory)) => {
+            let stored = tail.read(source, &directory).await?;
+            let directory = Directory::decode(&stored, &pointer).map_err(Error::index(path))?;
+            check_directory(path, &metadata, &directory)?;
+            Some((pointer, Arc::new(directory)))
+        }
+    };
     let range = checks.tail_offset..tail.footer_at;
     if range.is_empty() {
-        return Ok(metadata);
+        return Ok((metadata, index));
     }
     let bytes = tail.read(source, &range).await?;
     if checks.index_hash != xxh3_64(&bytes) {
         return Err(Error::damaged(path, "its page index does not match its checksum"));
     }
-    page_index::decode(path, len, metadata, range, bytes)
+    Ok((page_index::decode(path, len, metadata, range, bytes)?, index))
+}
+
+/// The pointer to the series index, which ends before `end`, with the bytes of its directory; `None` without an index.
+fn index_pointer(
+    path: &str,
+    metadata: &ParquetMetaData,
+    end: u64,
+) -> Result<Option<(IndexPointer, Range<u64>)>> {
+    let Some(value) = value_of(metadata.file_metadata(), SERIES_INDEX_KEY) else { return Ok(None) };
+    let wrong = || Error::damaged(path, format!("the metadata key {SERIES_INDEX_KEY} is {value:?}"));
+    let pointer = IndexPointer::parse(value).ok_or_else(wrong)?;
+    let directory = pointer.directory().map_err(Error::index(path))?;
+    if directory.end > end { Err(wrong()) } else { Ok(Some((pointer, directory))) }
+}
+
+/// Refuses an index of other rows than the footer's.
+fn check_directory(path: &str, metadata: &ParquetMetaData, directory: &Directory) -> Result<()> {
+    let rows = |group: &RowGroupMetaData| u64::try_from(group.num_rows()).ok();
+    let groups = metadata.row_groups();
+    let same = groups.len() == directory.row_groups() as usize
+        && groups.iter().zip(0..).all(|(group, number)| {
+            rows(group) == directory.row_group_range(number).map(|range| range.end - range.start)
+        });
+    if same {
+        Ok(())
+    } else {
+        Err(Error::damaged(path, "its series index has other row groups than its footer"))
+    }
 }
 
 impl Footer {
@@ -211,12 +282,24 @@ impl Footer {
         let schema = self.arrow.schema();
         let mapper = SchemaMapper::from_schema(schema).map_err(Error::not_samples(path))?;
         let file = self.arrow.metadata().file_metadata();
-        let meta = if self.is_own {
+        let meta = if self.own.is_some() {
             FileMeta::from_own(path, file, self.len)?
         } else {
             FileMeta::from_foreign(file, time_range_of(self.arrow.metadata(), schema), self.len)
         };
-        Ok(ColdFileMetadata { arrow: self.arrow, mapper, meta })
+        let index = self.own.and_then(|own| own.index).map(|(_, directory)| directory);
+        if index.as_ref().is_some_and(|index| u64::from(index.series()) != meta.series) {
+            return Err(Error::damaged(path, "its series index has other series than its metadata"));
+        }
+        Ok(ColdFileMetadata { arrow: self.arrow, mapper, meta, index, file_id: FileId::next() })
+    }
+
+    /// The last bytes of the series index, as far as they were read, and where they begin in the file.
+    pub(super) fn end_of_index(&self) -> Option<(u64, Bytes)> {
+        let Own { index: Some((pointer, _)), tail } = self.own.as_ref()? else { return None };
+        let region = pointer.region().ok()?;
+        let at = region.start.max(tail.at);
+        Some((at, tail.get(&(at..region.end))?))
     }
 
     /// Row groups, columns, encodings and sizes.

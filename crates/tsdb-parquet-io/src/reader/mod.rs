@@ -8,10 +8,14 @@
 //! kept in a cache. The reader keeps nothing else.
 
 mod batches;
+mod blocks;
 mod contain;
 mod footer;
 mod foreign;
+mod indexed;
+mod page;
 mod page_index;
+mod pages;
 mod rows;
 mod series;
 mod source;
@@ -34,9 +38,13 @@ use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_schema::{HISTOGRAM_COLUMN, LABELS_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
 
 use crate::filter_to_arrow_expression::FilterToArrowExpression;
+use crate::series_index::{RowsLookup, Selection};
 use crate::{ColdStorageReader, Error, FileLayout, FileMeta, Inspection, Origin, Result};
+pub use blocks::BlockCache;
+use blocks::{IndexReader, OWN_CACHE_BYTES};
 use contain::contain;
 pub use footer::{ColdFileMetadata, DEFAULT_TAIL_READ_BYTES};
+use pages::PageChecks;
 use rows::RowRanges;
 use source::Source;
 
@@ -49,6 +57,7 @@ pub const DEFAULT_READ_BATCH_ROWS: usize = 8192;
 pub struct ParquetReader {
     source: Source,
     metadata: Arc<ColdFileMetadata>,
+    cache: BlockCache,
 }
 
 /// Which rows and columns of a file to read as they are.
@@ -95,10 +104,27 @@ impl ParquetReader {
     /// [`Error::NotParquet`], [`Error::Damaged`], [`Error::UnsupportedVersion`], [`Error::NotSamples`] for what
     /// the file is; [`Error::Store`] when it cannot be read.
     pub async fn open(store: Arc<dyn ObjectStore>, path: Path, size: Option<u64>) -> Result<Self> {
+        Self::open_cached(store, path, size, BlockCache::new(OWN_CACHE_BYTES)).await
+    }
+
+    /// Like [`ParquetReader::open`], with a cache for the blocks of the series index that other readers share.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_cached(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        size: Option<u64>,
+        cache: BlockCache,
+    ) -> Result<Self> {
         let source = Source::new(store, path);
         let footer = footer::load(&source, source.len_or(size).await?).await?;
-        let metadata = Arc::new(footer.interpret(source.path())?);
-        Ok(Self { source, metadata })
+        let end_of_index = footer.end_of_index();
+        let reader = Self { metadata: Arc::new(footer.interpret(source.path())?), source, cache };
+        if let (Some(index), Some((at, bytes))) = (reader.index(), end_of_index) {
+            index.seed(at, &bytes)?;
+        }
+        Ok(reader)
     }
 
     /// What is in the Parquet file at `path`, whether it holds samples or not. No rows are read.
@@ -115,8 +141,18 @@ impl ParquetReader {
 
     /// The reader of a file whose metadata was read before. Nothing is read.
     #[must_use]
-    pub fn with_metadata(store: Arc<dyn ObjectStore>, path: Path, metadata: Arc<ColdFileMetadata>) -> Self {
-        Self { source: Source::new(store, path), metadata }
+    pub fn with_metadata(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        metadata: Arc<ColdFileMetadata>,
+        cache: BlockCache,
+    ) -> Self {
+        Self { source: Source::new(store, path), metadata, cache }
+    }
+
+    /// The file's series index; `None` if it has none.
+    fn index(&self) -> Option<IndexReader> {
+        IndexReader::new(&self.source, &self.metadata, &self.cache)
     }
 
     /// The file's metadata, to share or to cache.
@@ -140,6 +176,9 @@ impl ParquetReader {
     /// See [`ColdStorageReader::select`].
     #[must_use]
     pub fn select(&self, matchers: Arc<[Matcher]>, range: TimeRange) -> BoxStream<'static, Result<Series>> {
+        if let Some(index) = self.index() {
+            return indexed::series(self.clone(), index, matchers, range);
+        }
         let columns = self.sample_columns();
         let mask = self.roots(|name| columns.contains(name));
         let batches = self.read(ReadRequest { matchers, range, ..ReadRequest::default() }, mask);
@@ -168,24 +207,35 @@ impl ParquetReader {
         self.read(request, mask)
     }
 
-    /// The rows that match, pruned first by what the footer says and by bloom filters.
+    /// The rows that match: by the series index if there is one, else pruned first by what the footer says and by bloom
+    /// filters.
     fn read(&self, request: ReadRequest, mask: ProjectionMask) -> BoxStream<'static, Result<RecordBatch>> {
-        let (source, metadata) = (self.source.clone(), Arc::clone(&self.metadata));
+        let (source, metadata, index) = (self.source.clone(), Arc::clone(&self.metadata), self.index());
         let plan = async move {
+            let ReadRequest { matchers, range, batch_rows, .. } = request;
+            let mut rows = request.rows.map(RowRanges::new);
+            let unindexed: &[Matcher] = if index.is_some() { &[] } else { &matchers };
+            if let Some(index) = index.as_ref().filter(|_| !matchers.is_empty()) {
+                let matching = rows_of_series(index, &matchers, range).await?;
+                rows = Some(rows.map_or_else(|| matching.clone(), |rows| rows.intersection(&matching)));
+            }
             let filter = FilterToArrowExpression::new(
                 metadata.parquet(),
                 metadata.arrow.schema(),
                 metadata.mapper(),
-                &request.matchers,
-                request.range,
+                unindexed,
+                range,
                 metadata.file_meta().origin,
             );
-            let rows = request.rows.map(RowRanges::new);
             let mut row_groups = filter.row_groups();
             if let Some(rows) = &rows {
                 row_groups = rows.row_groups(metadata.parquet(), row_groups);
             }
             let row_groups = prune_by_bloom(&source, metadata.parquet(), &filter, row_groups).await?;
+            let checks = match &index {
+                Some(index) => PageChecks::load(index, &row_groups).await?,
+                None => PageChecks::default(),
+            };
             let by_number = rows.map(|rows| rows.selection(metadata.parquet(), &row_groups));
             let by_page = filter.row_selection(&row_groups);
             let plan = ReadPlan {
@@ -193,9 +243,25 @@ impl ParquetReader {
                 filter: filter.row_filter(&row_groups),
                 row_groups,
             };
-            Ok::<_, Error>(batches::batches(source, &metadata, plan, mask, request.batch_rows.max(1)))
+            Ok::<_, Error>(batches::batches(source, &metadata, plan, mask, batch_rows.max(1), checks))
         };
         futures::stream::once(plan).try_flatten().boxed()
+    }
+
+    /// By row group, whether its statistics leave rows possible that match.
+    fn possible_row_groups(&self, matchers: &[Matcher], range: TimeRange) -> Vec<bool> {
+        let metadata = &self.metadata;
+        let filter = FilterToArrowExpression::new(
+            metadata.parquet(),
+            metadata.arrow.schema(),
+            metadata.mapper(),
+            matchers,
+            range,
+            metadata.file_meta().origin,
+        );
+        let mut possible = vec![false; metadata.parquet().num_row_groups()];
+        filter.row_groups().into_iter().for_each(|group| possible[group] = true);
+        possible
     }
 
     /// The columns that hold a part of a sample.
@@ -232,6 +298,13 @@ impl ColdStorageReader for ParquetReader {
     fn select(&self, matchers: Arc<[Matcher]>, range: TimeRange) -> BoxStream<'static, Result<Series>> {
         Self::select(self, matchers, range)
     }
+}
+
+/// The rows of the series that satisfy `matchers` and have samples in reach of `range`.
+async fn rows_of_series(index: &IndexReader, matchers: &[Matcher], range: TimeRange) -> Result<RowRanges> {
+    let selected = index.answer(Selection::new(index.directory(), matchers)).await?;
+    let series = index.answer(RowsLookup::new(index.directory(), &selected, range)).await?;
+    Ok(RowRanges::new(series.into_iter().map(|series| series.rows).collect()))
 }
 
 /// Drops the row groups whose bloom filters know none of the values that a matcher asks for.

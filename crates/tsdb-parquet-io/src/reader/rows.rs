@@ -24,6 +24,24 @@ impl RowRanges {
         Self(united)
     }
 
+    /// The rows that are in both.
+    pub(super) fn intersection(&self, other: &Self) -> Self {
+        let mut both = Vec::new();
+        let (mut mine, mut others) = (self.0.iter().peekable(), other.0.iter().peekable());
+        while let (Some(a), Some(b)) = (mine.peek(), others.peek()) {
+            let range = a.start.max(b.start)..a.end.min(b.end);
+            if a.end <= b.end {
+                mine.next()
+            } else {
+                others.next()
+            };
+            if !range.is_empty() {
+                both.push(range);
+            }
+        }
+        Self(both)
+    }
+
     /// Those of `row_groups` that hold one of the rows.
     pub(super) fn row_groups(&self, metadata: &ParquetMetaData, row_groups: Vec<usize>) -> Vec<usize> {
         let spans = group_spans(metadata);
@@ -81,5 +99,9 @@ mod tests {
         assert_eq!(within(0..20), [0..3, 7..10]);
         assert_eq!(within(2..8), [2..3, 7..8]);
         assert!(within(3..7).is_empty() && within(10..20).is_empty());
+
+        let both = |other: &[Range<u64>]| rows.intersection(&RowRanges::new(other.to_vec()));
+        assert_eq!(both(&[2..8, 9..30]), RowRanges(vec![2..3, 7..8, 9..10]));
+        assert_eq!(both(&[]), RowRanges(Vec::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! Record batches of our own files to series: each series once, in label order.
+//! Record batches of our own files without a series index to series: each series once, in label order.
 //!
 //! Rows of our files are sorted, so a series is complete when the next one begins: memory holds one batch and
 //! one series. The order is checked as it goes by; rows out of order are damage. Rows of foreign files, which come in any
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
-use tsdb_core::{SampleBuffer, Series};
+use tsdb_core::{Labels, SampleBuffer, Series};
 
 use super::ColdFileMetadata;
 use crate::{Error, Result};
@@ -52,7 +52,9 @@ impl Sorted {
         let runs = self.metadata.mapper().record_batch_to_sample_batch(batch);
         for run in runs.map_err(Error::not_samples(&self.path))?.series {
             match &mut self.open {
-                Some(open) if open.labels == run.labels => append(&self.path, open, run.samples)?,
+                Some(Series { labels, samples }) if *labels == run.labels => {
+                    append(&self.path, labels, samples, run.samples)?;
+                }
                 Some(open) if open.labels > run.labels => {
                     let detail = format!("{} comes after {}, which sorts behind it", run.labels, open.labels);
                     return Err(Error::damaged(&self.path, detail));
@@ -64,13 +66,18 @@ impl Sorted {
     }
 }
 
-/// Appends later samples of one series.
-fn append(path: &str, open: &mut Series, mut later: SampleBuffer) -> Result<()> {
-    if later.time_range().start_ms <= open.samples.time_range().end_ms {
-        return Err(Error::damaged(path, format!("the rows of {} do not ascend in time", open.labels)));
+/// Appends later samples of the series with `labels`.
+pub(super) fn append(
+    path: &str,
+    labels: &Labels,
+    samples: &mut SampleBuffer,
+    mut later: SampleBuffer,
+) -> Result<()> {
+    if !samples.is_empty() && later.time_range().start_ms <= samples.time_range().end_ms {
+        return Err(Error::damaged(path, format!("the rows of {labels} do not ascend in time")));
     }
-    open.samples.timestamps_ms.append(&mut later.timestamps_ms);
-    open.samples.values.append(&mut later.values);
-    open.samples.histograms.append(&mut later.histograms);
+    samples.timestamps_ms.append(&mut later.timestamps_ms);
+    samples.values.append(&mut later.values);
+    samples.histograms.append(&mut later.histograms);
     Ok(())
 }

@@ -41,15 +41,27 @@ impl Source {
         all.pop().ok_or_else(|| self.short())
     }
 
-    /// The bytes of each range. The store coalesces neighbours where that pays.
+    /// The bytes of each range. Neighbours are read as one, and the store coalesces others where that pays.
     pub(super) async fn ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         if let Some(backwards) = ranges.iter().find(|r| r.start > r.end) {
             return Err(Error::damaged(self.path(), format!("its footer names the bytes {backwards:?}")));
         }
-        let bytes = self.store.get_ranges(&self.path, ranges).await.map_err(Error::store(self.path()))?;
-        let complete = bytes.len() == ranges.len()
-            && bytes.iter().zip(ranges).all(|(b, r)| b.len() as u64 == r.end - r.start);
-        if complete { Ok(bytes) } else { Err(self.short()) }
+        let joined = joined(ranges);
+        let bytes = self.store.get_ranges(&self.path, &joined).await.map_err(Error::store(self.path()))?;
+        let complete = bytes.len() == joined.len()
+            && bytes.iter().zip(&joined).all(|(b, r)| b.len() as u64 == r.end - r.start);
+        if !complete {
+            return Err(self.short());
+        }
+        let part = |range: &Range<u64>| {
+            if range.is_empty() {
+                return Bytes::new();
+            }
+            let at = joined.partition_point(|whole| whole.end < range.end);
+            let start = (range.start - joined[at].start) as usize;
+            bytes[at].slice(start..start + (range.end - range.start) as usize)
+        };
+        Ok(ranges.iter().map(part).collect())
     }
 
     fn short(&self) -> Error {
@@ -57,8 +69,51 @@ impl Source {
     }
 }
 
+/// The ranges that cover `ranges`, ascending, with gaps between them.
+fn joined(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut sorted: Vec<_> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+    sorted.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut joined: Vec<Range<u64>> = Vec::with_capacity(sorted.len());
+    for range in sorted {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => {
+                last.end = last.end.max(range.end);
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.store, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_read_as_one() {
+        let ranges = [90..95, 10..20, 15..16, 20..40, 95..95, 0..9];
+        assert_eq!(joined(&ranges), [0..9, 10..40, 90..95]);
+        assert!(joined(std::slice::from_ref(&(7..7))).is_empty());
+    }
+
+    #[tokio::test]
+    async fn each_range_gets_its_bytes() {
+        let store = object_store::memory::InMemory::new();
+        let path = Path::from("file");
+        let content: Vec<u8> = (0..50_000_u32).map(|i| (i / 7) as u8).collect();
+        store.put(&path, content.clone().into()).await.unwrap();
+        let source = Source::new(Arc::new(store), path);
+        let ranges = [49_000..50_000, 3..3, 10..20, 15..8_000, 30_000..30_001, 0..1];
+        let read = source.ranges(&ranges).await.unwrap();
+        for (range, bytes) in ranges.iter().zip(read) {
+            assert_eq!(bytes, content[range.start as usize..range.end as usize], "{range:?}");
+        }
+        assert!(source.range(49_999..50_001).await.is_err());
     }
 }

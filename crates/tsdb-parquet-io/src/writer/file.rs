@@ -1,6 +1,6 @@
-//! Row groups into a file: where they are cut, the checksums of their pages, and the file's end.
+//! Row groups into a file: where they are cut, and the file's end.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,10 +13,12 @@ use tsdb_core::Series;
 use tsdb_schema::{HISTOGRAM_COLUMN, LABELS_COLUMN, SchemaMapper};
 
 use super::codec::PageCodec;
+use super::index::IndexWriter;
 use super::nested::Nested;
 use super::order::OrderCheck;
 use super::properties::writer_properties;
 use super::row_group::{Part, RowGroup, leaves_of};
+use crate::series_index::SERIES_INDEX_KEY;
 use crate::tail::{TAIL_KEY, TailSink};
 use crate::{FileMeta, ParquetConfig, Result};
 
@@ -47,6 +49,8 @@ pub(super) struct FileEncoder<W: Write + Send> {
     group: RowGroup,
     /// The metric of the group's last row.
     metric: Option<Box<str>>,
+    /// `None` for a file without one.
+    index: Option<IndexWriter>,
 }
 
 impl<W: Write + Send> FileEncoder<W> {
@@ -73,8 +77,10 @@ impl<W: Write + Send> FileEncoder<W> {
         )?;
         let factory = ArrowRowGroupWriterFactory::new(&file, schema);
         let group = RowGroup::new(&mapper, Nested::default());
+        let index = config.series_index.then(|| IndexWriter::new(&config));
+        let metric = None;
         let mut encoder =
-            Self { config, mapper, codec, descriptor, file, factory, nested_leaves, group, metric: None };
+            Self { config, mapper, codec, descriptor, file, factory, nested_leaves, group, metric, index };
         encoder.group = encoder.new_group()?;
         Ok(encoder)
     }
@@ -82,6 +88,9 @@ impl<W: Write + Send> FileEncoder<W> {
     /// Adds the samples of `series`, which come after all that was added.
     pub(super) fn push(&mut self, series: &Series) -> Result<()> {
         let Series { labels, samples } = series;
+        if let Some(index) = &mut self.index {
+            index.push(series)?;
+        }
         let mut rest = Part::all(samples);
         let metric = labels.metric_name();
         if metric != self.metric.as_deref() {
@@ -130,9 +139,9 @@ impl<W: Write + Send> FileEncoder<W> {
         let pages =
             group.write(&mut self.file, &self.config, &self.mapper, &self.descriptor, &mut self.codec)?;
         self.file.flush()?;
-        if let Some(written) = self.file.flushed_row_groups().last() {
-            let (_held_at, _held) = self.file.inner().held();
-            let _ = (written, pages);
+        if let (Some(index), Some(written)) = (&mut self.index, self.file.flushed_row_groups().last()) {
+            let (held_at, held) = self.file.inner().held();
+            index.row_group(written, &pages, held_at, held);
         }
         self.file.inner_mut().release()?;
         self.group = self.new_group()?;
@@ -142,6 +151,11 @@ impl<W: Write + Send> FileEncoder<W> {
     /// Ends the file, with `meta` but for its length.
     pub(super) fn finish(mut self, mut meta: FileMeta) -> Result<(FileMeta, W)> {
         self.end_group()?;
+        if let Some(index) = self.index.take() {
+            let pointer = index.finish(self.file.bytes_written() as u64, &mut IndexSink(&mut self.file))?;
+            self.file
+                .append_key_value_metadata(KeyValue::new(SERIES_INDEX_KEY.to_owned(), pointer.to_value()));
+        }
         for pair in meta.to_key_values() {
             self.file.append_key_value_metadata(pair);
         }
@@ -155,6 +169,27 @@ impl<W: Write + Send> FileEncoder<W> {
 
     /// Bytes of memory held.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.group.memory_bytes() + self.file.inner().held().1.len()
+        let index = self.index.as_ref().map_or(0, IndexWriter::memory_bytes);
+        self.group.memory_bytes() + self.file.inner().held().1.len() + index
+    }
+}
+
+/// Bytes of the series index that are held before they are written.
+const INDEX_HELD_BYTES: usize = 1 << 20;
+
+/// Where the series index goes: behind the row groups, so that the Parquet encoder knows of its bytes.
+struct IndexSink<'a, W: Write + Send>(&'a mut SerializedFileWriter<TailSink<W>>);
+
+impl<W: Write + Send> Write for IndexSink<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(bytes)?;
+        if self.0.inner().held().1.len() >= INDEX_HELD_BYTES {
+            self.0.inner_mut().release()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -6,7 +6,8 @@
 //! | module | |
 //! |---|---|
 //! | `order` | the order of rows |
-//! | `file` | row groups into a file: where they are cut, their pages' checksums, the file's end |
+//! | `file` | row groups into a file: where they are cut, the file's end |
+//! | `index` | the series index: series and pages, with their checksums |
 //! | `row_group` | the rows of one row group, column by column |
 //! | `numbers`, `labels`, `nested` | what becomes of its columns: encodings by sample, labels from runs, structs and maps |
 //! | `chunk`, `encoding`, `codec` | column chunks, page bodies, compression |
@@ -15,6 +16,7 @@ mod chunk;
 mod codec;
 mod encoding;
 mod file;
+mod index;
 mod labels;
 mod nested;
 mod numbers;

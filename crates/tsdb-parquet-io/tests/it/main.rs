@@ -1,4 +1,5 @@
 //! Tests of `tsdb-parquet-io` through its public face.
+#![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
 
 /// Damaged files and odd input: a typed error or correct data, never a panic.
 mod bad_input;
@@ -20,3 +21,5 @@ mod parquet_io_test;
 mod parquet_reader_test;
 /// The roadmap's `ParquetWriterTest`: magic bytes, footer, order, encodings.
 mod parquet_writer_test;
+/// The series index by itself: any series, any matchers, any budget, any damage.
+mod series_index;

@@ -21,6 +21,7 @@ struct Shape {
     names_known: bool,
     promoted: prop::sample::Index,
     bloom: bool,
+    series_index: bool,
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
@@ -28,11 +29,20 @@ fn shape() -> impl Strategy<Value = Shape> {
     let encoding = prop_oneof![
         Just(ValueEncoding::Dictionary),
         Just(ValueEncoding::Plain),
-        Just(ValueEncoding::ByteStreamSplit)
+        Just(ValueEncoding::ByteStreamSplit),
+        Just(ValueEncoding::Best)
     ];
+    let index = prop_oneof![3 => Just(true), 1 => Just(false)];
     let sizes = (prop_oneof![1..40_usize, Just(1 << 20)], prop_oneof![1..10_usize, Just(4096)]);
-    (layout, encoding, sizes, any::<bool>(), any::<prop::sample::Index>(), any::<bool>()).prop_map(
-        |(layout, value_encoding, (row_group_rows, page_rows), names_known, promoted, bloom)| Shape {
+    (layout, encoding, sizes, any::<bool>(), any::<prop::sample::Index>(), (any::<bool>(), index)).prop_map(
+        |(
+            layout,
+            value_encoding,
+            (row_group_rows, page_rows),
+            names_known,
+            promoted,
+            (bloom, series_index),
+        )| Shape {
             layout,
             row_group_rows,
             page_rows,
@@ -40,6 +50,7 @@ fn shape() -> impl Strategy<Value = Shape> {
             names_known,
             promoted,
             bloom,
+            series_index,
         },
     )
 }
@@ -61,6 +72,8 @@ impl Shape {
             label_names: self.names_known.then_some(names),
             promoted_labels: promoted,
             with_histograms,
+            series_index: self.series_index,
+            timestamp_page_rows: 2 * self.page_rows,
             ..ParquetConfig::default()
         }
     }
@@ -76,7 +89,7 @@ fn script_and_queries() -> impl Strategy<Value = (Script, Vec<Query>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
     fn every_query_gives_what_the_oracle_gives((script, queries) in script_and_queries(), shape in shape()) {

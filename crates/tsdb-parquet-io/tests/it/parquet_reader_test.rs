@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use tsdb_core::{MatchOp, Matcher, Series, TimeRange};
 use tsdb_parquet_io::{
-    ColdStorageReader, Error, FilterToArrowExpression, ParquetConfig, ParquetReader, ReadRequest,
+    BlockCache, ColdStorageReader, Error, FilterToArrowExpression, ParquetConfig, ParquetReader, ReadRequest,
 };
 use tsdb_testkit::assert_series_eq;
 
@@ -105,14 +105,19 @@ async fn test_read_schema_and_shared_metadata() {
     assert_eq!(schema.field(0).name(), "timestamp");
     assert!(reader.metadata().memory_bytes() > 1000);
     let counting = Arc::new(Counting::new(store(file).await));
-    let shared =
-        ParquetReader::with_metadata(counting.clone(), Path::from(PATH), Arc::clone(reader.metadata()));
+    let shared = ParquetReader::with_metadata(
+        counting.clone(),
+        Path::from(PATH),
+        Arc::clone(reader.metadata()),
+        BlockCache::new(1 << 20),
+    );
     assert_eq!(counting.requests(), 0, "the footer is not read again");
     let none = matchers(&[(MatchOp::Equal, "__name__", "zzz")]);
     assert!(select(&shared, &none, TimeRange::ALL).await.unwrap().is_empty());
     assert_eq!(counting.requests(), 0, "the statistics in memory rule out every row group");
     let count = select(&shared, &[], TimeRange::ALL).await.unwrap().len();
-    assert_eq!((count, counting.requests()), (60, 6), "a request for each row group");
+    // Series blocks, value blocks, page tables, and the samples of all row groups.
+    assert_eq!((count, counting.requests()), (60, 4));
 }
 
 /// The row groups that a query keeps, and how many rows its pages keep of them.
@@ -177,8 +182,12 @@ async fn bloom_filters_rule_out_what_bounds_cannot() {
     assert_eq!(has_bloom, ["instance"]);
 
     let counting = Arc::new(Counting::new(store(file).await));
-    let reader =
-        ParquetReader::with_metadata(counting.clone(), Path::from(PATH), Arc::clone(reader.metadata()));
+    let reader = ParquetReader::with_metadata(
+        counting.clone(),
+        Path::from(PATH),
+        Arc::clone(reader.metadata()),
+        BlockCache::new(1 << 20),
+    );
     // Within the bounds of every group, in none of them.
     let absent = matchers(&[(MatchOp::Equal, "instance", "host-00005x")]);
     assert_eq!(pruned(&reader, &absent, TimeRange::ALL).0.len(), 3);
@@ -245,6 +254,10 @@ async fn one_read_opens_a_file_and_one_reads_a_row_group() {
     let reader = ParquetReader::open(counting.clone(), Path::from(PATH), Some(size)).await.unwrap();
     assert_eq!(counting.requests(), 1);
     assert_eq!(select(&reader, &[], TimeRange::ALL).await.unwrap().len(), 60);
-    // The pages of all columns, with the dictionaries between them, in a request of the store for each row group.
-    assert_eq!(counting.requests(), 1 + 6);
+    // The end of the file brings the whole series index. The pages of timestamps and values of all row groups are one
+    // request of the store.
+    assert_eq!(counting.requests(), 1 + 1);
+    // The pages of all columns, with the dictionaries between them, are one for each row group.
+    let rows: Vec<_> = reader.read_batch(ReadRequest::default()).try_collect().await.unwrap();
+    assert_eq!((rows.len(), counting.requests()), (6, 2 + 6));
 }

@@ -1,0 +1,74 @@
+//! Single pages of number columns, decoded only as far as the rows that are wanted.
+//!
+//! A look-up by the series index wants a few hundred rows of pages that it knows by offset and checksum. It needs no
+//! decoder of whole column chunks: a page is taken apart here, and of the encodings that allow it only the wanted rows
+//! are touched. Everything comes from checksummed bytes, and yet nothing is trusted: what does not fit is an error text,
+//! which the caller puts beside the file's path.
+
+mod header;
+mod hybrid;
+mod numbers;
+
+use parquet::basic::Compression;
+
+use header::PageHeader;
+pub(super) use numbers::NumberPage;
+
+/// What is wrong with a page.
+pub(super) type PageResult<T> = Result<T, String>;
+
+/// The most that a page decodes to: a bound on what a damaged header makes a reader allocate.
+const PAGE_BYTES_MAX: usize = 1 << 30;
+
+/// Decompresses pages, with the decompressor's memory kept from page to page.
+#[derive(Default)]
+pub(super) struct PageReader {
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+}
+
+/// A page's content.
+#[derive(Debug)]
+pub(super) struct RawPage {
+    header: PageHeader,
+    /// Levels and values, decompressed.
+    body: Vec<u8>,
+}
+
+impl PageReader {
+    /// Takes one page apart: its header, then its body, compressed with `codec`.
+    pub(super) fn read(&mut self, bytes: &[u8], codec: Compression) -> PageResult<RawPage> {
+        let (header, compressed) = PageHeader::parse(bytes)?;
+        if compressed.len() != header.compressed_bytes || header.body_bytes > PAGE_BYTES_MAX {
+            let PageHeader { compressed_bytes, body_bytes, .. } = header;
+            let found = compressed.len();
+            return Err(format!(
+                "a page of {compressed_bytes} bytes, {body_bytes} decompressed, of which {found} are there"
+            ));
+        }
+        let mut body = vec![0; header.body_bytes];
+        let len = match codec {
+            Compression::UNCOMPRESSED if compressed.len() == body.len() => {
+                body.copy_from_slice(compressed);
+                body.len()
+            }
+            Compression::SNAPPY => {
+                snap::raw::Decoder::new().decompress(compressed, &mut body).map_err(|e| e.to_string())?
+            }
+            Compression::LZ4_RAW => {
+                lz4_flex::block::decompress_into(compressed, &mut body).map_err(|e| e.to_string())?
+            }
+            Compression::ZSTD(_) => {
+                let zstd = match &mut self.zstd {
+                    Some(zstd) => zstd,
+                    none => none.insert(zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?),
+                };
+                zstd.decompress_to_buffer(compressed, &mut body[..]).map_err(|e| e.to_string())?
+            }
+            other => return Err(format!("a page compressed with {other}")),
+        };
+        if len != body.len() {
+            return Err(format!("a page that decompresses to {len} bytes of {}", body.len()));
+        }
+        Ok(RawPage { header, body })
+    }
+}

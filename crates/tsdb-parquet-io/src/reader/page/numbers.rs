@@ -1,0 +1,281 @@
+//! A page of timestamps or values, from which rows are taken by their numbers.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::hybrid::{Run, for_each_run, unpack};
+use super::{PageResult, RawPage};
+
+/// Parquet's numbers for page types and encodings.
+const DATA_PAGE: i64 = 0;
+const DICTIONARY_PAGE: i64 = 2;
+const PLAIN: i64 = 0;
+const DELTA_BINARY_PACKED: i64 = 5;
+const RLE_DICTIONARY: i64 = 8;
+const BYTE_STREAM_SPLIT: i64 = 9;
+
+/// A data page of 64-bit numbers.
+#[derive(Debug)]
+pub(in crate::reader) struct NumberPage {
+    /// Runs of rows that have a number or have none; empty where each has one.
+    nulls: Vec<(bool, usize)>,
+    rows: usize,
+    numbers: Numbers,
+}
+
+#[derive(Debug)]
+enum Numbers {
+    /// Eight bytes a number, behind the levels.
+    Plain {
+        body: Vec<u8>,
+        at: usize,
+    },
+    /// A byte of each number, then the next one of each.
+    Split {
+        body: Vec<u8>,
+        at: usize,
+        len: usize,
+    },
+    Decoded(Vec<u64>),
+    References {
+        dictionary: Arc<[u64]>,
+        references: Vec<u32>,
+    },
+}
+
+impl NumberPage {
+    /// The numbers of a dictionary page.
+    pub(in crate::reader) fn dictionary(page: &RawPage) -> PageResult<Arc<[u64]>> {
+        let (header, body) = (&page.header, &page.body);
+        let (numbers, rest) = body.as_chunks::<8>();
+        if header.page_type != DICTIONARY_PAGE || numbers.len() != header.values || !rest.is_empty() {
+            return Err(format!("a dictionary of {} numbers in {} bytes", header.values, body.len()));
+        }
+        Ok(numbers.iter().map(|&number| u64::from_le_bytes(number)).collect())
+    }
+
+    /// A data page of `rows` rows of a column that may be null or not (`nullable`), with the column's `dictionary` if it
+    /// has one.
+    pub(in crate::reader) fn data(
+        page: RawPage,
+        rows: usize,
+        nullable: bool,
+        dictionary: Option<&Arc<[u64]>>,
+    ) -> PageResult<Self> {
+        let RawPage { header, body } = page;
+        if header.page_type != DATA_PAGE || header.values != rows {
+            let (found, kind) = (header.values, header.page_type);
+            return Err(format!(
+                "a page of type {kind} with {found} rows where a data page of {rows} should be"
+            ));
+        }
+        let mut at = 0;
+        let mut nulls = Vec::new();
+        if nullable {
+            (nulls, at) = levels(&body, rows)?;
+        }
+        let len =
+            if nulls.is_empty() { rows } else { nulls.iter().filter(|(has, _)| *has).map(|(_, n)| n).sum() };
+        let whole = |body: &[u8]| {
+            let found = body.len() - at;
+            if len.checked_mul(8) == Some(found) {
+                Ok(())
+            } else {
+                Err(format!("{found} bytes for {len} numbers"))
+            }
+        };
+        let numbers = match header.encoding {
+            PLAIN => {
+                whole(&body)?;
+                Numbers::Plain { body, at }
+            }
+            BYTE_STREAM_SPLIT => {
+                whole(&body)?;
+                Numbers::Split { body, at, len }
+            }
+            DELTA_BINARY_PACKED => Numbers::Decoded(delta(&body[at..], len)?),
+            RLE_DICTIONARY => {
+                let dictionary = dictionary.ok_or("references without a dictionary")?;
+                let (&width, packed) = body[at..].split_first().ok_or("a page without its bit width")?;
+                let mut references = Vec::with_capacity(len);
+                for_each_run(packed, width, len, |run| match run {
+                    Run::Repeated(number, count) => references.extend(std::iter::repeat_n(number, count)),
+                    Run::Packed(packed, count) => unpack(packed, width, count, &mut references),
+                })?;
+                if let Some(beyond) = references.iter().find(|&&r| r as usize >= dictionary.len()) {
+                    return Err(format!("reference {beyond} into a dictionary of {}", dictionary.len()));
+                }
+                Numbers::References { dictionary: Arc::clone(dictionary), references }
+            }
+            other => return Err(format!("numbers in the encoding {other}")),
+        };
+        Ok(Self { nulls, rows, numbers })
+    }
+
+    /// Appends the numbers of `rows` to `out`. A row without one is an error.
+    pub(in crate::reader) fn take(&self, rows: Range<usize>, out: &mut Vec<u64>) -> PageResult<()> {
+        if rows.start > rows.end || rows.end > self.rows {
+            return Err(format!("rows {rows:?} of a page of {}", self.rows));
+        }
+        let Range { start, end } = self.numbers_at(rows)?;
+        match &self.numbers {
+            Numbers::Plain { body, at } => {
+                let (numbers, _) = body[at + 8 * start..at + 8 * end].as_chunks::<8>();
+                out.extend(numbers.iter().map(|&number| u64::from_le_bytes(number)));
+            }
+            Numbers::Split { body, at, len } => {
+                let streams: [&[u8]; 8] = std::array::from_fn(|byte| &body[at + byte * len..][start..end]);
+                let number = |index| u64::from_le_bytes(streams.map(|stream: &[u8]| stream[index]));
+                out.extend((0..end - start).map(number));
+            }
+            Numbers::Decoded(numbers) => out.extend_from_slice(&numbers[start..end]),
+            Numbers::References { dictionary, references } => {
+                out.extend(references[start..end].iter().map(|&reference| dictionary[reference as usize]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the numbers of `rows` lie among those that are there.
+    fn numbers_at(&self, rows: Range<usize>) -> PageResult<Range<usize>> {
+        if self.nulls.is_empty() {
+            return Ok(rows);
+        }
+        let (mut row, mut number) = (0, 0);
+        for &(has_number, count) in &self.nulls {
+            if rows.start < row + count {
+                if has_number && rows.end <= row + count {
+                    let start = number + rows.start - row;
+                    return Ok(start..start + rows.len());
+                }
+                break;
+            }
+            row += count;
+            number += if has_number { count } else { 0 };
+        }
+        if rows.is_empty() {
+            Ok(0..0)
+        } else {
+            Err(format!("rows {rows:?} that should have values have none"))
+        }
+    }
+}
+
+/// Reads the definition levels: runs, empty when no row is null, and where they end.
+fn levels(body: &[u8], rows: usize) -> PageResult<(Vec<(bool, usize)>, usize)> {
+    let (length, rest) = body.split_first_chunk::<4>().ok_or("a page without its levels")?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let levels = rest.get(..length).ok_or("levels that are cut off")?;
+    let mut runs: Vec<(bool, usize)> = Vec::new();
+    let mut push = |has: bool, count: usize| match runs.last_mut() {
+        Some((same, total)) if *same == has => *total += count,
+        _ => runs.push((has, count)),
+    };
+    let mut unpacked = Vec::new();
+    for_each_run(levels, 1, rows, |run| match run {
+        Run::Repeated(level, count) => push(level != 0, count),
+        Run::Packed(packed, count) => {
+            unpacked.clear();
+            unpack(packed, 1, count, &mut unpacked);
+            unpacked.iter().for_each(|&level| push(level != 0, 1));
+        }
+    })?;
+    if runs.iter().all(|(has, _)| *has) {
+        runs.clear();
+    }
+    Ok((runs, 4 + length))
+}
+
+/// Decodes DELTA_BINARY_PACKED.
+fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
+    let mut reader = Varints { rest: bytes };
+    let (block, miniblocks, total) = (reader.usize()?, reader.usize()?, reader.usize()?);
+    let first = reader.zigzag()?;
+    if total != len
+        || miniblocks == 0
+        || block / miniblocks % 32 != 0
+        || block % miniblocks != 0
+        || block > 1 << 16
+    {
+        return Err(format!(
+            "{total} differences in blocks of {block} and {miniblocks} parts, where {len} should be"
+        ));
+    }
+    let miniblock = block / miniblocks;
+    let mut out = Vec::with_capacity(len);
+    if len == 0 {
+        return Ok(out);
+    }
+    let mut last = first;
+    out.push(last.cast_unsigned());
+    while out.len() < len {
+        let min = reader.zigzag()?;
+        for &width in reader.take(miniblocks)? {
+            let left = len - out.len();
+            if left == 0 {
+                break;
+            }
+            if width > 64 {
+                return Err(format!("differences of {width} bits"));
+            }
+            let packed = reader.take(usize::from(width) * miniblock / 8)?;
+            let step = min;
+            for index in 0..miniblock.min(left) {
+                last = last.wrapping_add(step).wrapping_add(number_at(packed, width, index).cast_signed());
+                out.push(last.cast_unsigned());
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The number at `index` of a packed part.
+#[inline]
+fn number_at(packed: &[u8], width: u8, index: usize) -> u64 {
+    if width == 0 {
+        return 0;
+    }
+    let bit = index * usize::from(width);
+    let mut word = [0; 16];
+    match packed.get(bit / 8..bit / 8 + 16) {
+        Some(from) => word.copy_from_slice(from),
+        None => {
+            let from = &packed[bit / 8..];
+            word[..from.len()].copy_from_slice(from);
+        }
+    }
+    (u128::from_le_bytes(word) >> (bit % 8)) as u64 & (u64::MAX >> (64 - u32::from(width)))
+}
+
+struct Varints<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Varints<'a> {
+    fn take(&mut self, len: usize) -> PageResult<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or("differences that are cut off")?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn varint(&mut self) -> PageResult<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err("a difference of more than 64 bits".into())
+    }
+
+    fn usize(&mut self) -> PageResult<usize> {
+        usize::try_from(self.varint()?).map_err(|e| e.to_string())
+    }
+
+    fn zigzag(&mut self) -> PageResult<i64> {
+        let value = self.varint()?;
+        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+    }
+}
