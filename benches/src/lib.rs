@@ -5,11 +5,13 @@
 //! figures with what they are compared with, the criterion targets in `criterion/` time the same methods with
 //! statistics. Every case can be made small (`smoke`), so that the pipeline can see that all still run.
 
+pub mod cold_file;
 pub mod core;
 pub mod hot;
 pub mod lifecycle;
 pub mod parquet;
 pub mod process;
+pub mod python;
 pub mod report;
 pub mod requests;
 pub mod scrapes;

@@ -10,7 +10,7 @@ use crate::workspace::{BENCHES, Workspace};
 /// What the names of the programs begin with.
 const PREFIX: &str = "bench-";
 /// The programs that measure Python packages beside ours.
-const WITH_PYTHON: &[&str] = &["bench-parquet"];
+const WITH_PYTHON: &[&str] = &["bench-cold-file", "bench-parquet"];
 /// Where such a program looks for the Python that has them.
 const PEERS_PYTHON: &str = "TSDB_PEERS_PYTHON";
 

@@ -1,15 +1,12 @@
 //! What other tools take for the same rows: `peers/parquet.py`, run by the Python that has them.
 
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::Table;
-
-/// The environment variable that names a Python with pyarrow and DuckDB; `cargo xtask bench` sets it.
-const PYTHON: &str = "TSDB_PEERS_PYTHON";
-const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/parquet.py");
+use crate::python;
 
 /// Medians of CPU time, in seconds, and a size; `None` where the tool is not there.
 #[derive(Debug, Default)]
@@ -52,21 +49,8 @@ impl Peers {
 }
 
 fn run(file: &Path, table: &Table) -> Result<Value, String> {
-    let python = std::env::var_os(PYTHON).ok_or_else(|| {
-        format!("{PYTHON} names no Python that has them (`cargo xtask bench parquet` makes one)")
-    })?;
     let labels: serde_json::Map<String, Value> =
-        table.one_series().iter().map(|m| (m.name().to_owned(), m.value().into())).collect();
-    let done = Command::new(&python)
-        .arg(PROGRAM)
-        .arg(file)
-        .arg(Value::Object(labels).to_string())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cannot start {}: {error}", python.display()))?;
-    if !done.status.success() {
-        return Err(format!("{PROGRAM} ended with {}", done.status));
-    }
-    serde_json::from_slice(&done.stdout).map_err(|error| format!("{PROGRAM} printed no JSON: {error}"))
+        table.one_series().iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let labels = Value::Object(labels).to_string();
+    python::measure("parquet.py", &[file.as_os_str(), OsStr::new(&labels)])
 }

@@ -98,7 +98,7 @@ impl IndexReader {
             match lookup.step().map_err(Error::index(self.source.path()))? {
                 Step::Done(answer) => return Ok(answer),
                 Step::Need(ids) => {
-                    self.blocks(&ids).await?.into_iter().for_each(|block| lookup.supply(block))
+                    self.blocks(&ids).await?.into_iter().for_each(|block| lookup.supply(block));
                 }
             }
         }

@@ -46,6 +46,7 @@ use contain::contain;
 pub use footer::{ColdFileMetadata, DEFAULT_TAIL_READ_BYTES};
 use pages::PageChecks;
 use rows::RowRanges;
+pub use source::ReadStatistics;
 use source::Source;
 
 /// Rows of a decoded batch. Row groups are a multiple of it by default, and the decoder's own default of
@@ -165,6 +166,12 @@ impl ParquetReader {
     #[must_use]
     pub fn file_meta(&self) -> &FileMeta {
         self.metadata.file_meta()
+    }
+
+    /// What this reader and its clones have read so far.
+    #[must_use]
+    pub fn statistics(&self) -> ReadStatistics {
+        self.source.statistics()
     }
 
     /// Row groups, columns, encodings and sizes, for people and tools that ask what is in a file.

@@ -188,6 +188,7 @@ impl NumberPages {
             })?;
             self.dictionaries.insert(chunk, dictionary);
         }
+        self.source.decoded(missing.len());
         for ((key, location), bytes) in missing.into_iter().zip(bytes) {
             check(self.source.path(), &location, &bytes)?;
             let rows = self.rows_of(key);

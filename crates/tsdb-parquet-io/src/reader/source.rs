@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -15,11 +16,47 @@ use crate::{Error, Result};
 pub(super) struct Source {
     store: Arc<dyn ObjectStore>,
     path: Path,
+    counters: Arc<ReadCounters>,
+}
+
+/// What readers of a file have read so far.
+#[derive(Debug, Default)]
+pub(super) struct ReadCounters {
+    range_reads: AtomicU64,
+    bytes_read: AtomicU64,
+    pages_decoded: AtomicU64,
+}
+
+/// What a [`ParquetReader`](crate::ParquetReader) and its clones have read so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadStatistics {
+    /// Stretches of bytes that the store was asked for; neighbours count as one.
+    pub range_reads: u64,
+    /// Bytes of these.
+    pub bytes_read: u64,
+    /// Pages of timestamps and values that were found by the series index and decoded.
+    pub pages_decoded: u64,
 }
 
 impl Source {
     pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
-        Self { store, path }
+        Self { store, path, counters: Arc::default() }
+    }
+
+    /// What was read so far.
+    pub(super) fn statistics(&self) -> ReadStatistics {
+        let ReadCounters { range_reads, bytes_read, pages_decoded } = &*self.counters;
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ReadStatistics {
+            range_reads: value(range_reads),
+            bytes_read: value(bytes_read),
+            pages_decoded: value(pages_decoded),
+        }
+    }
+
+    /// Counts pages.
+    pub(super) fn decoded(&self, pages: usize) {
+        self.counters.pages_decoded.fetch_add(pages as u64, Ordering::Relaxed);
     }
 
     /// The path, for errors.
@@ -47,6 +84,9 @@ impl Source {
             return Err(Error::damaged(self.path(), format!("its footer names the bytes {backwards:?}")));
         }
         let joined = joined(ranges);
+        self.counters.range_reads.fetch_add(joined.len() as u64, Ordering::Relaxed);
+        let total = joined.iter().map(|range| range.end - range.start).sum();
+        self.counters.bytes_read.fetch_add(total, Ordering::Relaxed);
         let bytes = self.store.get_ranges(&self.path, &joined).await.map_err(Error::store(self.path()))?;
         let complete = bytes.len() == joined.len()
             && bytes.iter().zip(&joined).all(|(b, r)| b.len() as u64 == r.end - r.start);
