@@ -6,6 +6,8 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
+use crate::file_meta::value_of;
+use crate::series_index::{BlockKind, Directory, IndexPointer, SERIES_INDEX_KEY};
 use crate::{FileMeta, Result};
 
 /// What is in a Parquet file, whoever wrote it.
@@ -32,6 +34,66 @@ pub struct FileLayout {
     pub key_values: Vec<(String, String)>,
     /// The row groups, in order.
     pub row_groups: Vec<RowGroupLayout>,
+    /// The series index; `None` for a file without one.
+    pub series_index: Option<IndexLayout>,
+}
+
+/// What the series index of a file consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexLayout {
+    /// Its first byte, counted from the start of the file.
+    pub offset: u64,
+    /// All its bytes.
+    pub bytes: u64,
+    /// Bytes of its directory.
+    pub directory_bytes: u64,
+    /// Series of the file.
+    pub series: u32,
+    /// Number and bytes of the blocks of label values.
+    pub value_blocks: (usize, u64),
+    /// Number and bytes of the blocks of series.
+    pub series_blocks: (usize, u64),
+    /// Number and bytes of the page tables.
+    pub page_tables: (usize, u64),
+    /// The labels, by name.
+    pub labels: Vec<LabelLayout>,
+}
+
+/// What the series index knows of a label without a look at its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelLayout {
+    /// Its name.
+    pub name: String,
+    /// Number of its distinct values.
+    pub values: u32,
+    /// Number of series that have it.
+    pub series: u32,
+}
+
+impl IndexLayout {
+    fn new(pointer: &IndexPointer, directory: &Directory) -> Self {
+        let of = |kind: BlockKind| {
+            let blocks = directory.blocks().iter().filter(move |block| block.kind == kind);
+            blocks.fold((0, 0), |(count, bytes), block| (count + 1, bytes + u64::from(block.stored_len)))
+        };
+        let labels = directory.labels().iter();
+        Self {
+            offset: pointer.offset,
+            bytes: pointer.length,
+            directory_bytes: u64::from(pointer.directory_length),
+            series: directory.series(),
+            value_blocks: of(BlockKind::Values),
+            series_blocks: of(BlockKind::Series),
+            page_tables: of(BlockKind::Pages),
+            labels: labels
+                .map(|label| LabelLayout {
+                    name: label.name.to_string(),
+                    values: label.values,
+                    series: label.series,
+                })
+                .collect(),
+        }
+    }
 }
 
 /// One row group.
@@ -71,8 +133,14 @@ pub struct ColumnLayout {
 }
 
 impl FileLayout {
-    pub(crate) fn new(metadata: &ParquetMetaData, schema: &SchemaRef, bytes: u64) -> Self {
+    pub(crate) fn new(
+        metadata: &ParquetMetaData,
+        schema: &SchemaRef,
+        bytes: u64,
+        directory: Option<&Directory>,
+    ) -> Self {
         let file = metadata.file_metadata();
+        let pointer = value_of(file, SERIES_INDEX_KEY).and_then(IndexPointer::parse);
         let pairs = file.key_value_metadata().into_iter().flatten();
         Self {
             created_by: file.created_by().unwrap_or_default().to_owned(),
@@ -84,6 +152,7 @@ impl FileLayout {
                 .map(|pair| (pair.key.clone(), pair.value.clone().unwrap_or_default()))
                 .collect(),
             row_groups: (0..metadata.num_row_groups()).map(|group| row_group(metadata, group)).collect(),
+            series_index: pointer.zip(directory).map(|(pointer, all)| IndexLayout::new(&pointer, all)),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tsdb_core::TimeRange;
 use tsdb_parquet_io::arrow::datatypes::Field;
 use tsdb_parquet_io::tsdb_schema::ColumnRole;
-use tsdb_parquet_io::{ColumnLayout, FileLayout, FileMeta, Inspection, Origin, RowGroupLayout};
+use tsdb_parquet_io::{ColumnLayout, FileLayout, FileMeta, IndexLayout, Inspection, Origin, RowGroupLayout};
 
 use super::Store;
 use crate::args::InspectArgs;
@@ -87,6 +87,7 @@ fn as_json(found: &Inspection) -> Value {
         "schema": fields.collect::<Vec<_>>(),
         "columns": columns_json(&layout.columns(), layout.rows),
         "row_groups": row_groups.collect::<Vec<_>>(),
+        "series_index": layout.series_index.as_ref().map(index_json),
         "metadata": pairs,
     })
 }
@@ -102,6 +103,22 @@ fn columns_json(columns: &[ColumnLayout], rows: u64) -> Vec<Value> {
         })
     };
     columns.iter().map(one).collect()
+}
+
+fn index_json(index: &IndexLayout) -> Value {
+    let blocks = |(count, bytes): (usize, u64)| json!({ "blocks": count, "bytes": bytes });
+    let labels = index.labels.iter();
+    json!({
+        "offset": index.offset, "bytes": index.bytes, "series": index.series,
+        "bytes_per_series": (index.series > 0).then(|| index.bytes as f64 / f64::from(index.series)),
+        "directory_bytes": index.directory_bytes,
+        "value_blocks": blocks(index.value_blocks),
+        "series_blocks": blocks(index.series_blocks),
+        "page_tables": blocks(index.page_tables),
+        "labels": labels
+            .map(|label| json!({ "name": label.name, "values": label.values, "series": label.series }))
+            .collect::<Vec<_>>(),
+    })
 }
 
 /// The file's series, if it says how many.
@@ -135,6 +152,10 @@ fn print(out: &mut impl Write, found: &Inspection) -> io::Result<()> {
     }
     print_columns(out, layout)?;
     print_row_groups(out, &layout.row_groups)?;
+    match &layout.series_index {
+        Some(index) => print_index(out, index)?,
+        None => writeln!(out, "\nseries index  none: series are found by the label columns")?,
+    }
     writeln!(out, "\nmetadata")?;
     for (key, value) in &layout.key_values {
         writeln!(out, "  {key:<24} {value}")?;
@@ -189,6 +210,25 @@ fn print_row_groups(out: &mut impl Write, row_groups: &[RowGroupLayout]) -> io::
             group.rows,
             human_bytes(group.compressed_bytes)
         )?;
+    }
+    Ok(())
+}
+
+fn print_index(out: &mut impl Write, index: &IndexLayout) -> io::Result<()> {
+    let a_series = index.bytes as f64 / f64::from(index.series.max(1));
+    writeln!(out, "\nseries index  {}, {a_series:.1} bytes a series", human_bytes(index.bytes))?;
+    writeln!(out, "  at byte {}; directory {}", index.offset, human_bytes(index.directory_bytes))?;
+    for (what, (count, bytes)) in [
+        ("blocks of label values", index.value_blocks),
+        ("blocks of series", index.series_blocks),
+        ("page tables", index.page_tables),
+    ] {
+        writeln!(out, "  {count:>6} {what:<24} {:>10}", human_bytes(bytes))?;
+    }
+    let width = index.labels.iter().map(|l| l.name.chars().count()).max().unwrap_or(0).max("label".len());
+    writeln!(out, "  {:<width$} {:>10} {:>10}", "label", "values", "series")?;
+    for label in &index.labels {
+        writeln!(out, "  {:<width$} {:>10} {:>10}", label.name, label.values, label.series)?;
     }
     Ok(())
 }

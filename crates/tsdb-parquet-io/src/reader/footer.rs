@@ -304,7 +304,9 @@ impl Footer {
 
     /// Row groups, columns, encodings and sizes.
     pub(super) fn layout(&self) -> FileLayout {
-        FileLayout::new(self.arrow.metadata(), self.arrow.schema(), self.len)
+        let index = self.own.as_ref().and_then(|own| own.index.as_ref());
+        let directory = index.map(|(_, directory)| &**directory);
+        FileLayout::new(self.arrow.metadata(), self.arrow.schema(), self.len, directory)
     }
 }
 

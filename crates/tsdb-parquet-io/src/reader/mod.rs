@@ -177,7 +177,13 @@ impl ParquetReader {
     /// Row groups, columns, encodings and sizes, for people and tools that ask what is in a file.
     #[must_use]
     pub fn layout(&self) -> FileLayout {
-        FileLayout::new(self.metadata.parquet(), self.metadata.arrow.schema(), self.file_meta().bytes)
+        let (metadata, bytes) = (&self.metadata, self.file_meta().bytes);
+        FileLayout::new(
+            metadata.parquet(),
+            metadata.arrow.schema(),
+            bytes,
+            metadata.series_index().map(AsRef::as_ref),
+        )
     }
 
     /// See [`ColdStorageReader::select`].
