@@ -66,9 +66,11 @@ pub struct ParquetConfig {
     pub row_group_min_rows: usize,
     /// Bytes in memory at which a row group closes early. Default [`DEFAULT_ROW_GROUP_BYTES`].
     pub row_group_bytes: usize,
-    /// Most rows of a page of values or histograms. Default [`DEFAULT_PAGE_ROWS`].
+    /// Most rows of a page of values or histograms; half as many where a page of values would be large. Default
+    /// [`DEFAULT_PAGE_ROWS`].
     pub page_rows: usize,
-    /// Most rows of a page of timestamps, or of metric names. Default [`DEFAULT_TIMESTAMP_PAGE_ROWS`].
+    /// Most rows of a page of timestamps, or of metric names; fewer, but not fewer than of values, where a page of
+    /// timestamps would be large. Default [`DEFAULT_TIMESTAMP_PAGE_ROWS`].
     pub timestamp_page_rows: usize,
     /// The encoding of values. Default [`DEFAULT_VALUE_ENCODING`].
     pub value_encoding: ValueEncoding,

@@ -30,12 +30,9 @@ impl<'a> LabelValuesLookup<'a> {
     pub fn new(directory: &'a Directory, name: &str, series: Option<&Postings>) -> Self {
         let source = match (directory.label(name), series) {
             (None, _) => Source::Nothing,
-            (Some((number, label)), None) => Source::File {
-                label: number,
-                blocks: label.blocks_with_prefix(""),
-                done: 0,
-                values: Vec::new(),
-            },
+            (Some((number, label)), None) => {
+                Source::File { label: number, blocks: label.text_blocks(), done: 0, values: Vec::new() }
+            }
             (Some((label, _)), Some(series)) => Source::Series {
                 label,
                 numbers: ValueNumbers::new(series.iter().collect()),
@@ -61,7 +58,8 @@ impl BlockLookup for LabelValuesLookup<'_> {
                     }
                     let block = held.values(id, directory)?;
                     let of_label = block.values(*label)?;
-                    values.extend((0..of_label.len()).map(|entry| of_label.value(entry).to_owned()));
+                    let texts = (0..of_label.len()).map(|entry| of_label.value(entry));
+                    values.extend(texts.filter(|text| !text.is_empty()).map(str::to_owned));
                     held.take(id);
                     *done += 1;
                 }

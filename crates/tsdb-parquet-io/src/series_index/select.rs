@@ -163,7 +163,7 @@ impl State<'_> {
         let mut union = super::postings::Union::default();
         if let Some((number, _)) = self.directory.label(name) {
             let block = self.held.values(block, self.directory)?;
-            block.values(number)?.add_series(0, &mut union)?;
+            block.values(number)?.having()?.add_series(0, &mut union)?;
         }
         let series = union.finish();
         self.calls[call] = Call::Answered(series.clone());

@@ -12,11 +12,12 @@
 //! ```
 //!
 //! The values of a label are numbered from 1 in the order of their bytes. Number 0 is the empty value, which no label
-//! has: its set, where it is stored, are the series that *have* the label. A decoded block holds its values in full,
+//! has: its set, where it is stored, are the series that *have* the label. The values of a label whose sets take much room
+//! and whose texts take little are stored once more without their sets. A decoded block holds its values in full,
 //! one after another, so that looking one up is a binary search over slices.
 
 use super::bytes::{Column, Cursor, Place, put_column, put_varint};
-use super::postings::{SetEncoder, Union};
+use super::postings::{OrdinalRun, SetEncoder, Union};
 use super::{BlockId, BlockKind, Directory, IndexResult};
 
 /// Raw bytes at which a value block is closed.
@@ -57,8 +58,34 @@ impl SectionBuilder {
         self.text_bytes += value.len();
     }
 
+    /// Adds a value above the one before, without a set.
+    pub(super) fn push_text(&mut self, value: &[u8], set: &mut SetEncoder) {
+        set.push(OrdinalRun { first: 0, count: 1 });
+        self.push(value, set);
+    }
+
+    /// Takes back all entries but the first ones.
+    pub(super) fn truncate(&mut self, entries: usize) {
+        for column in [&mut self.shared, &mut self.own, &mut self.tail, &mut self.first] {
+            column.truncate(entries);
+        }
+        let sum = |column: &[u32]| column.iter().map(|&bytes| bytes as usize).sum();
+        self.own_bytes.truncate(sum(&self.own));
+        self.tails.truncate(sum(&self.tail));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.first.len()
+    }
+
+    /// Whether the first entry is the empty value.
+    pub(super) fn begins_with_empty(&self) -> bool {
+        self.own.first() == Some(&0)
+    }
+
+    /// Bytes of all values in full.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text_bytes
     }
 
     /// The value that was pushed last.
@@ -277,6 +304,14 @@ impl<'a> Values<'a> {
         &self.block.text[start..self.block.ends[entry] as usize]
     }
 
+    /// These values, whose first is the empty one; damage when it is not.
+    pub(super) fn having(self) -> IndexResult<Self> {
+        match self.section.first_value {
+            0 => Ok(self),
+            other => Err(self.block.place.damaged(format!("value {other} where value 0 belongs"))),
+        }
+    }
+
     /// The value with this number; damage when it is not here, where the directory has placed it.
     pub(super) fn numbered(self, number: u32) -> IndexResult<&'a str> {
         let entry = number.checked_sub(self.section.first_value).filter(|&e| (e as usize) < self.len());
@@ -330,7 +365,6 @@ mod tests {
     use proptest::collection::{btree_map, btree_set, vec};
     use proptest::prelude::*;
 
-    use super::super::postings::OrdinalRun;
     use super::*;
 
     const PLACE: Place = Place { block: BlockKind::Values, offset: 0 };

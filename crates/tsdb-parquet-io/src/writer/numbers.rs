@@ -43,7 +43,12 @@ pub(super) struct Numbers<'a> {
     pub(super) bounds: Bounds,
     /// Most rows of a page.
     pub(super) page_rows: usize,
+    /// So many rows a page may have whatever their bytes.
+    pub(super) least_page_rows: usize,
 }
+
+/// Compressed bytes of a page above which it is given fewer rows: who wants one series reads and decompresses all of it.
+const PAGE_BYTES: usize = 16 << 10;
 
 impl Numbers<'_> {
     /// The column chunk in the best of `candidates`, of which there is one at least.
@@ -53,7 +58,8 @@ impl Numbers<'_> {
         codec: &mut PageCodec,
         candidates: &[Candidate],
     ) -> Result<Chunk> {
-        let encoder = self.choose(codec, candidates)?;
+        let (encoder, bytes_per_number) = self.choose(codec, candidates)?;
+        let page_rows = self.rows_for(bytes_per_number);
         let mut chunk = ChunkBuilder::new(column, codec, true);
         if let Encoder::Dictionary { dictionary, .. } = &encoder {
             let mut page = Vec::new();
@@ -64,7 +70,7 @@ impl Numbers<'_> {
         let mut body = Vec::new();
         let mut at = 0;
         let mut nulls = 0;
-        for page in self.pages() {
+        for page in self.pages(page_rows) {
             body.clear();
             if self.levels.is_some() {
                 put_levels(page.levels.iter().copied(), &mut body);
@@ -81,8 +87,18 @@ impl Numbers<'_> {
         chunk.finish(self.bounds.statistics(self.bits, nulls), None)
     }
 
-    /// The candidate that makes the sampled pages, with its share of a dictionary, smallest.
-    fn choose(&self, codec: &mut PageCodec, candidates: &[Candidate]) -> Result<Encoder> {
+    /// Rows of a page of so many bytes a number.
+    fn rows_for(&self, bytes_per_number: f64) -> usize {
+        let mut rows = self.page_rows;
+        while rows as f64 * bytes_per_number > PAGE_BYTES as f64 && rows / 2 >= self.least_page_rows {
+            rows /= 2;
+        }
+        rows
+    }
+
+    /// The candidate that makes the sampled pages, with its share of a dictionary, smallest; and the bytes that it takes
+    /// for a number.
+    fn choose(&self, codec: &mut PageCodec, candidates: &[Candidate]) -> Result<(Encoder, f64)> {
         let pages = self.sampled_pages();
         let sampled: usize = pages.iter().map(ExactSizeIterator::len).sum();
         let mut best: Option<(usize, Encoder)> = None;
@@ -91,9 +107,6 @@ impl Numbers<'_> {
         for &candidate in candidates {
             let only = candidates.len() == 1;
             for encoder in Encoder::of(candidate, self.bits, (!only).then_some(&pages[..])) {
-                if only {
-                    return Ok(encoder);
-                }
                 let mut bytes = 0;
                 if let Encoder::Dictionary { dictionary, .. } = &encoder {
                     page.clear();
@@ -112,7 +125,8 @@ impl Numbers<'_> {
                 }
             }
         }
-        Ok(best.map_or(Encoder::Plain, |(_, encoder)| encoder))
+        let (bytes, encoder) = best.unwrap_or((0, Encoder::Plain));
+        Ok((encoder, bytes as f64 / sampled.max(1) as f64))
     }
 
     /// Places of the pages to try, evenly spread.
@@ -125,10 +139,10 @@ impl Numbers<'_> {
     }
 
     /// Cuts the rows into pages.
-    fn pages(&self) -> impl Iterator<Item = PageRows> {
+    fn pages(&self, page_rows: usize) -> impl Iterator<Item = PageRows> {
         let whole = [(true, self.bits.len() as u64)];
         let mut runs = self.levels.map_or(whole.to_vec(), <[_]>::to_vec).into_iter().peekable();
-        let page_rows = self.page_rows as u64;
+        let page_rows = page_rows as u64;
         std::iter::from_fn(move || {
             let mut page = PageRows { levels: Vec::new(), rows: 0, numbers: 0 };
             while page.rows < page_rows

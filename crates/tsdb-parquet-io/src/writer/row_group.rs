@@ -205,8 +205,13 @@ fn timestamps(
     column: ColumnDescPtr,
     codec: &mut PageCodec,
 ) -> Result<Chunk> {
-    let numbers =
-        Numbers { bits, levels: None, bounds: Bounds::Int64, page_rows: config.timestamp_page_rows };
+    let numbers = Numbers {
+        bits,
+        levels: None,
+        bounds: Bounds::Int64,
+        page_rows: config.timestamp_page_rows,
+        least_page_rows: config.page_rows.min(config.timestamp_page_rows),
+    };
     let candidates: &[Candidate] =
         if config.compat { &[Candidate::Delta] } else { &[Candidate::Delta, Candidate::ByteStreamSplit] };
     numbers.to_chunk(column, codec, candidates)
@@ -219,8 +224,13 @@ fn values(
     column: ColumnDescPtr,
     codec: &mut PageCodec,
 ) -> Result<Chunk> {
-    let numbers =
-        Numbers { bits, levels: Some(float_rows), bounds: Bounds::Double, page_rows: config.page_rows };
+    let numbers = Numbers {
+        bits,
+        levels: Some(float_rows),
+        bounds: Bounds::Double,
+        page_rows: config.page_rows,
+        least_page_rows: config.page_rows.div_ceil(2),
+    };
     let candidates: &[Candidate] = match config.value_encoding {
         ValueEncoding::Plain => &[Candidate::Plain],
         ValueEncoding::ByteStreamSplit => &[Candidate::ByteStreamSplit],

@@ -1,14 +1,11 @@
 //! Parquet's hybrid of run-length encoding and bit-packing, read run by run.
 
+use std::ops::Range;
+
 use super::PageResult;
 
 /// Calls `run` with each run or packed group of the first `len` numbers in `bytes`.
-pub(super) fn for_each_run(
-    bytes: &[u8],
-    width: u8,
-    len: usize,
-    mut run: impl FnMut(Run<'_>),
-) -> PageResult<()> {
+pub(super) fn for_each_run(bytes: &[u8], width: u8, len: usize, mut run: impl FnMut(Run)) -> PageResult<()> {
     if width > 32 {
         return Err(format!("references of {width} bits"));
     }
@@ -44,45 +41,108 @@ pub(super) fn for_each_run(
             run(Run::Repeated(u32::from_le_bytes(bytes), count));
             left -= count;
         } else {
+            let at = bytes.len() - rest.len();
             let packed = count.checked_mul(u64::from(width)).and_then(|bytes| usize::try_from(bytes).ok());
-            let (packed, after) =
-                packed.and_then(|bytes| rest.split_at_checked(bytes)).ok_or_else(cut_off)?;
+            let (_, after) = packed.and_then(|bytes| rest.split_at_checked(bytes)).ok_or_else(cut_off)?;
             rest = after;
             let count = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(8).min(left);
             if count == 0 {
                 return Err("a packed group of no rows".into());
             }
-            run(Run::Packed(packed, count));
+            run(Run::Packed(at, count));
             left -= count;
         }
     }
     Ok(())
 }
 
-/// A run of one number, or numbers packed one after the other.
-pub(super) enum Run<'a> {
-    Repeated(u32, usize),
-    Packed(&'a [u8], usize),
+/// References of a page, of which any part can be taken.
+#[derive(Debug)]
+pub(super) struct References {
+    /// The page's body.
+    body: Vec<u8>,
+    width: u8,
+    runs: Vec<RunAt>,
 }
 
-/// Appends `count` numbers of `width` bits each, lowest bits first.
-pub(super) fn unpack(packed: &[u8], width: u8, count: usize, out: &mut Vec<u32>) {
+/// A run in a body.
+#[derive(Clone, Copy, Debug)]
+struct RunAt {
+    /// The place of its first number among all.
+    first: usize,
+    content: Content,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    Repeated(u32),
+    /// Packed numbers from this byte of the body on.
+    Packed(usize),
+}
+
+impl References {
+    /// The first `len` references in `body`, whose width is at byte `at`.
+    pub(super) fn new(body: Vec<u8>, at: usize, len: usize) -> PageResult<Self> {
+        let (&width, packed) = body[at..].split_first().ok_or("a page without its bit width")?;
+        let (mut runs, mut first) = (Vec::new(), 0);
+        for_each_run(packed, width, len, |run| {
+            let (content, count) = match run {
+                Run::Repeated(number, count) => (Content::Repeated(number), count),
+                Run::Packed(packed_at, count) => (Content::Packed(at + 1 + packed_at), count),
+            };
+            runs.push(RunAt { first, content });
+            first += count;
+        })?;
+        Ok(Self { width, runs, body })
+    }
+
+    /// Appends the references at `range`, which are there.
+    pub(super) fn take(&self, range: Range<usize>, out: &mut Vec<u32>) {
+        let mut at = range.start;
+        let mut run = self.runs.partition_point(|run| run.first <= at).saturating_sub(1);
+        while at < range.end {
+            let RunAt { first, content } = self.runs[run];
+            let end = self.runs.get(run + 1).map_or(range.end, |next| next.first.min(range.end));
+            match content {
+                Content::Repeated(number) => out.extend(std::iter::repeat_n(number, end - at)),
+                Content::Packed(byte) => unpack(&self.body[byte..], self.width, at - first..end - first, out),
+            }
+            (at, run) = (end, run + 1);
+        }
+    }
+}
+
+/// A run of one number, or numbers packed one after the other from a byte on; and how many.
+pub(super) enum Run {
+    Repeated(u32, usize),
+    Packed(usize, usize),
+}
+
+/// Appends the numbers at `range` of those that are packed into `width` bits each, lowest bits first.
+pub(super) fn unpack(packed: &[u8], width: u8, range: Range<usize>, out: &mut Vec<u32>) {
     match width {
-        0 => out.extend(std::iter::repeat_n(0, count)),
-        8 => out.extend(packed[..count].iter().map(|&byte| u32::from(byte))),
-        16 => out.extend(
-            packed.as_chunks::<2>().0[..count].iter().map(|&pair| u32::from(u16::from_le_bytes(pair))),
-        ),
+        0 => out.extend(range.map(|_| 0)),
+        8 => out.extend(packed[range].iter().map(|&byte| u32::from(byte))),
+        16 => {
+            let pairs = &packed.as_chunks::<2>().0[range];
+            out.extend(pairs.iter().map(|&pair| u32::from(u16::from_le_bytes(pair))));
+        }
         _ => {
             let mask = u64::MAX >> (64 - u32::from(width));
-            for index in 0..count {
+            out.extend(range.map(|index| {
                 let bit = index * usize::from(width);
-                let mut word = [0; 8];
-                let from = &packed[bit / 8..packed.len().min(bit / 8 + 8)];
-                word[..from.len()].copy_from_slice(from);
+                let from = &packed[bit / 8..];
                 // At most 32 bits behind at most 7 fit the word.
-                out.push(((u64::from_le_bytes(word) >> (bit % 8)) & mask) as u32);
-            }
+                let word = match from.first_chunk::<8>() {
+                    Some(word) => u64::from_le_bytes(*word),
+                    None => {
+                        let mut word = [0; 8];
+                        word[..from.len()].copy_from_slice(from);
+                        u64::from_le_bytes(word)
+                    }
+                };
+                ((word >> (bit % 8)) & mask) as u32
+            }));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::hybrid::{Run, for_each_run, unpack};
+use super::hybrid::{References, Run, for_each_run, unpack};
 use super::{PageResult, RawPage};
 
 /// Parquet's numbers for page types and encodings.
@@ -39,7 +39,7 @@ enum Numbers {
     Decoded(Vec<u64>),
     References {
         dictionary: Arc<[u64]>,
-        references: Vec<u32>,
+        references: References,
     },
 }
 
@@ -96,15 +96,7 @@ impl NumberPage {
             DELTA_BINARY_PACKED => Numbers::Decoded(delta(&body[at..], len)?),
             RLE_DICTIONARY => {
                 let dictionary = dictionary.ok_or("references without a dictionary")?;
-                let (&width, packed) = body[at..].split_first().ok_or("a page without its bit width")?;
-                let mut references = Vec::with_capacity(len);
-                for_each_run(packed, width, len, |run| match run {
-                    Run::Repeated(number, count) => references.extend(std::iter::repeat_n(number, count)),
-                    Run::Packed(packed, count) => unpack(packed, width, count, &mut references),
-                })?;
-                if let Some(beyond) = references.iter().find(|&&r| r as usize >= dictionary.len()) {
-                    return Err(format!("reference {beyond} into a dictionary of {}", dictionary.len()));
-                }
+                let references = References::new(body, at, len)?;
                 Numbers::References { dictionary: Arc::clone(dictionary), references }
             }
             other => return Err(format!("numbers in the encoding {other}")),
@@ -130,7 +122,13 @@ impl NumberPage {
             }
             Numbers::Decoded(numbers) => out.extend_from_slice(&numbers[start..end]),
             Numbers::References { dictionary, references } => {
-                out.extend(references[start..end].iter().map(|&reference| dictionary[reference as usize]));
+                let mut numbers = Vec::with_capacity(end - start);
+                references.take(start..end, &mut numbers);
+                let beyond = |reference: &u32| *reference as usize >= dictionary.len();
+                if let Some(reference) = numbers.iter().find(|reference| beyond(reference)) {
+                    return Err(format!("reference {reference} into a dictionary of {}", dictionary.len()));
+                }
+                out.extend(numbers.into_iter().map(|reference| dictionary[reference as usize]));
             }
         }
         Ok(())
@@ -174,9 +172,9 @@ fn levels(body: &[u8], rows: usize) -> PageResult<(Vec<(bool, usize)>, usize)> {
     let mut unpacked = Vec::new();
     for_each_run(levels, 1, rows, |run| match run {
         Run::Repeated(level, count) => push(level != 0, count),
-        Run::Packed(packed, count) => {
+        Run::Packed(at, count) => {
             unpacked.clear();
-            unpack(packed, 1, count, &mut unpacked);
+            unpack(&levels[at..], 1, 0..count, &mut unpacked);
             unpacked.iter().for_each(|&level| push(level != 0, 1));
         }
     })?;
@@ -219,10 +217,19 @@ fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
                 return Err(format!("differences of {width} bits"));
             }
             let packed = reader.take(usize::from(width) * miniblock / 8)?;
-            let step = min;
-            for index in 0..miniblock.min(left) {
-                last = last.wrapping_add(step).wrapping_add(number_at(packed, width, index).cast_signed());
-                out.push(last.cast_unsigned());
+            let mut next = |difference: u64| {
+                last = last.wrapping_add(min).wrapping_add(difference.cast_signed());
+                last.cast_unsigned()
+            };
+            let count = miniblock.min(left);
+            match width {
+                0 => out.extend((0..count).map(|_| next(0))),
+                8 => out.extend(packed[..count].iter().map(|&byte| next(u64::from(byte)))),
+                16 => {
+                    let pairs = &packed.as_chunks::<2>().0[..count];
+                    out.extend(pairs.iter().map(|&pair| next(u64::from(u16::from_le_bytes(pair)))));
+                }
+                _ => out.extend((0..count).map(|index| next(number_at(packed, width, index)))),
             }
         }
     }
@@ -236,6 +243,12 @@ fn number_at(packed: &[u8], width: u8, index: usize) -> u64 {
         return 0;
     }
     let bit = index * usize::from(width);
+    // At most 56 bits behind at most 7 fit a word.
+    if width <= 56
+        && let Some(word) = packed.get(bit / 8..).and_then(|from| from.first_chunk::<8>())
+    {
+        return (u64::from_le_bytes(*word) >> (bit % 8)) & (u64::MAX >> (64 - u32::from(width)));
+    }
     let mut word = [0; 16];
     match packed.get(bit / 8..bit / 8 + 16) {
         Some(from) => word.copy_from_slice(from),

@@ -65,13 +65,20 @@ impl<W: Write> BlockSink<W> {
     }
 }
 
+/// Texts of a label's values that are stored once more beside those of other labels, so that whoever wants to know the
+/// labels of a series need not read the sets of all series that share them.
+const TEXT_BYTES_MAX: usize = 16 << 10;
+
 /// Takes the values of one label after the other, sorted, and makes blocks of them.
 #[derive(Debug, Default)]
 pub(super) struct ValueWriter {
     section: SectionBuilder,
-    /// The set of the empty value, of a label that not all series have.
-    having: SectionBuilder,
+    /// For a label with blocks of its own: the set of the empty value, if not all series have the label, and the texts of
+    /// the values, if they are short together.
+    beside: SectionBuilder,
+    has_texts: bool,
     set: SetEncoder,
+    text_set: SetEncoder,
     /// Of the label at hand: number of series and of values, its full blocks, and what the section at hand begins with.
     series: u32,
     values: u32,
@@ -98,13 +105,21 @@ impl ValueWriter {
     ) -> IndexResult<()> {
         if value.is_empty() {
             self.series = self.set.count();
-            self.having.clear();
+            self.beside.clear();
+            self.has_texts = true;
             if self.series < all_series {
-                self.having.push(b"", &mut self.set);
+                self.beside.push(b"", &mut self.set);
             } else {
                 self.set.clear();
             }
             return Ok(());
+        }
+        if self.has_texts {
+            self.beside.push_text(value, &mut self.text_set);
+            if self.beside.text_bytes() > TEXT_BYTES_MAX {
+                self.beside.truncate(usize::from(self.series < all_series));
+                self.has_texts = false;
+            }
         }
         if self.section.is_full() {
             let shared = shared_prefix(self.section.last(), value);
@@ -136,18 +151,20 @@ impl ValueWriter {
         sink: &mut BlockSink<impl Write>,
         spill: &mut Spilling,
     ) -> IndexResult<Label> {
-        let mut shared = None;
+        let (mut shared, mut has_texts) = (None, false);
         if self.own.is_empty() && !self.section.is_full() {
             shared = Some(self.shared.add(&mut self.section, 1, sink, spill)?);
         } else {
             self.own_block(sink)?;
-            if self.having.len() > 0 {
-                shared = Some(self.shared.add(&mut self.having, 0, sink, spill)?);
+            has_texts = self.has_texts;
+            if self.beside.len() > 0 {
+                let first_value = u32::from(!self.beside.begins_with_empty());
+                shared = Some(self.shared.add(&mut self.beside, first_value, sink, spill)?);
             }
         }
         self.shared.label += 1;
         let (values, series) = (std::mem::take(&mut self.values), self.series);
-        Ok(Label { name, values, series, own: std::mem::take(&mut self.own), shared })
+        Ok(Label { name, values, series, own: std::mem::take(&mut self.own), has_texts, shared })
     }
 
     /// Ends the last label: the shared blocks, to be written later.

@@ -12,7 +12,7 @@
 //!           xxh3-64 of each block's stored bytes  u64 each
 //! label  := name length varint, name, values varint, series varint
 //!           shared block + 1 varint (0: none; counted from the first shared one)
-//!           own blocks varint, own*
+//!           own blocks varint, shared block has the texts of the own ones (0 or 1) u8, own*
 //! own    := values in the block varint
 //!           separator length varint, separator
 //! ```
@@ -59,6 +59,7 @@ impl Directory {
         put_varint(out, u64::from(label.series));
         put_varint(out, label.shared.map_or(0, |block| u64::from(block.0 - self.first_shared()) + 1));
         put_varint(out, label.own.len() as u64);
+        out.push(u8::from(label.has_texts));
         let nexts = label.own.iter().skip(1).map(|at| at.first_value).chain([label.values + 1]);
         for (at, next) in label.own.iter().zip(nexts) {
             put_varint(out, u64::from(next - at.first_value));
@@ -116,7 +117,7 @@ fn starts(lengths: Column, raw: &[u8], cursor: &Cursor<'_>) -> IndexResult<Vec<u
 }
 
 fn decode_labels(cursor: &mut Cursor<'_>, directory: &mut Directory) -> IndexResult<()> {
-    let labels = cursor.count("labels", 6)?;
+    let labels = cursor.count("labels", 7)?;
     directory.labels.reserve_exact(labels);
     let mut next_own = 0;
     for _ in 0..labels {
@@ -143,6 +144,11 @@ fn decode_label(cursor: &mut Cursor<'_>, directory: &Directory, next_own: &mut u
         Some(shared) => return Err(cursor.damaged(format!("shared block {shared}"))),
     };
     let own_blocks = cursor.count("value blocks", 2)?;
+    let has_texts = match cursor.u8()? {
+        0 => false,
+        1 if shared.is_some() && own_blocks > 0 => true,
+        other => return Err(cursor.damaged(format!("texts {other} of a label of {own_blocks} blocks"))),
+    };
     let sound = values > 0
         && values < u32::MAX
         && (1..=directory.series).contains(&series)
@@ -170,7 +176,7 @@ fn decode_label(cursor: &mut Cursor<'_>, directory: &Directory, next_own: &mut u
     if own_blocks > 0 && first_value - 1 != values {
         return Err(cursor.damaged(format!("{} values in blocks of {values}", first_value - 1)));
     }
-    Ok(Label { name, values, series, own, shared })
+    Ok(Label { name, values, series, own, has_texts, shared })
 }
 
 fn decode_blocks(

@@ -52,8 +52,10 @@ pub struct Label {
     pub series: u32,
     /// The value blocks that are the label's own; none when its values share a block.
     pub(super) own: Vec<ValuesAt>,
-    /// The shared block with the label's values; of a label with blocks of its own that not all series have, the one
-    /// with the set of those that do.
+    /// Whether the shared block has the texts of the values that the own blocks have.
+    pub(super) has_texts: bool,
+    /// The shared block with the label's values; of a label with blocks of its own, the one with the set of the series
+    /// that have the label, if not all do, and the texts of its values, if they are short together.
     pub(super) shared: Option<BlockId>,
 }
 
@@ -90,8 +92,16 @@ impl Label {
         self.blocks(prefix, |separator| separator <= prefix || separator.starts_with(prefix))
     }
 
-    /// The block with the value of this number.
+    /// The blocks with the texts of all values, by value.
+    pub(super) fn text_blocks(&self) -> Vec<BlockId> {
+        if self.has_texts { self.shared.into_iter().collect() } else { self.blocks_with_prefix("") }
+    }
+
+    /// The block with the text of the value of this number.
     pub(super) fn block_numbered(&self, value: u32) -> Option<BlockId> {
+        if self.has_texts {
+            return self.shared;
+        }
         match self.own.partition_point(|at| at.first_value <= value).checked_sub(1) {
             Some(at) => Some(self.own[at].block),
             None => self.shared,
