@@ -116,6 +116,7 @@ class Label:
     values: int
     series: int
     shared: int | None
+    has_texts: bool = False
     own: list[Own] = field(default_factory=list)
 
 
@@ -171,7 +172,8 @@ class SeriesIndex:
             shared = cursor.varint()
             label.shared = self.first_shared + shared - 1 if shared else None
             first_value = 1
-            for _ in range(cursor.varint()):
+            own_blocks, label.has_texts = cursor.varint(), cursor.take(1) == b"\1"
+            for _ in range(own_blocks):
                 values = cursor.varint()
                 label.own.append(Own(next_own, first_value, cursor.string()))
                 first_value += values
@@ -286,7 +288,7 @@ class SeriesIndex:
         )
 
     def value(self, label: Label, number: int) -> str:
-        if label.own:
+        if label.own and not label.has_texts:
             own = label.own[bisect_right([own.first_value for own in label.own], number) - 1]
             block = own.block
         else:

@@ -28,7 +28,7 @@ fn known(sets: &BTreeSet<Labels>) -> Vec<Known> {
                 ordinal: ordinal as u32,
                 rows: first_row..row,
                 time_range: TimeRange::new(start_ms, start_ms + (mixed >> 8) as i64 % 3_000),
-                has_floats: mixed % 3 > 0,
+                has_floats: !mixed.is_multiple_of(3),
                 has_histograms: mixed % 3 < 2,
             },
         }
