@@ -26,7 +26,7 @@ pub use filter_to_arrow_expression::FilterToArrowExpression;
 pub use inspect::{ColumnLayout, FileLayout, IndexLayout, Inspection, LabelLayout, RowGroupLayout};
 pub use reader::{
     BlockCache, ColdFileMetadata, DEFAULT_READ_BATCH_ROWS, DEFAULT_TAIL_READ_BYTES, ParquetReader,
-    ReadRequest, ReadStatistics,
+    ReadRequest, ReadStatistics, RebuiltIndex, Verification,
 };
 pub use seam::{ColdStorageReader, ColdStorageWriter};
 pub use series_index::{

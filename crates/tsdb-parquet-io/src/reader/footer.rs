@@ -84,8 +84,8 @@ struct Own {
     tail: Tail,
 }
 
-/// Reads, checks and decodes the end of the file, which has `len` bytes.
-pub(super) async fn load(source: &Source, len: u64) -> Result<Footer> {
+/// Reads, checks and decodes the end of the file, which has `len` bytes; `with_index`, the series index's directory too.
+pub(super) async fn load(source: &Source, len: u64, with_index: bool) -> Result<Footer> {
     let mut tail = Tail::load(source, len).await?;
     let footer = tail.footer(source.path())?;
     let metadata = contain(source.path(), || {
@@ -95,7 +95,7 @@ pub(super) async fn load(source: &Source, len: u64) -> Result<Footer> {
 
     let is_own = metadata.file_metadata().created_by().is_some_and(|creator| creator.starts_with(CREATOR));
     let (metadata, own) = if is_own {
-        let (metadata, index) = own_tail(source, len, metadata, &footer, &mut tail).await?;
+        let (metadata, index) = own_tail(source, len, metadata, &footer, &mut tail, with_index).await?;
         (metadata, Some(Own { index, tail }))
     } else {
         (page_index::read(source, len, metadata, &tail).await?, None)
@@ -217,6 +217,7 @@ async fn own_tail(
     metadata: ParquetMetaData,
     footer: &[u8],
     tail: &mut Tail,
+    with_index: bool,
 ) -> Result<(ParquetMetaData, Option<(IndexPointer, Arc<Directory>)>)> {
     let path = source.path();
     let value = value_of(metadata.file_metadata(), TAIL_KEY)
@@ -224,7 +225,7 @@ async fn own_tail(
     let checks = TailChecks::parse(value)
         .filter(|checks| checks.matches_footer(footer, value) && checks.tail_offset <= tail.footer_at)
         .ok_or_else(|| Error::damaged(path, "its footer does not match its checksum"))?;
-    let pointer = index_pointer(path, &metadata, checks.tail_offset)?;
+    let pointer = if with_index { index_pointer(path, &metadata, checks.tail_offset)? } else { None };
     let directory_at = pointer.as_ref().map(|(_, directory)| directory.start);
     tail.reach(source, directory_at.unwrap_or(checks.tail_offset)).await?;
 

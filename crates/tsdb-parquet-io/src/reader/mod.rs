@@ -16,9 +16,11 @@ mod indexed;
 mod page;
 mod page_index;
 mod pages;
+mod rebuild;
 mod rows;
 mod series;
 mod source;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -45,9 +47,11 @@ use blocks::{IndexReader, OWN_CACHE_BYTES};
 use contain::contain;
 pub use footer::{ColdFileMetadata, DEFAULT_TAIL_READ_BYTES};
 use pages::PageChecks;
+pub use rebuild::RebuiltIndex;
 use rows::RowRanges;
 pub use source::ReadStatistics;
 use source::Source;
+pub use verify::Verification;
 
 /// Rows of a decoded batch. Row groups are a multiple of it by default, and the decoder's own default of
 /// 1,024 costs more in calls than it saves in memory.
@@ -59,6 +63,7 @@ pub struct ParquetReader {
     source: Source,
     metadata: Arc<ColdFileMetadata>,
     cache: BlockCache,
+    without_index: bool,
 }
 
 /// Which rows and columns of a file to read as they are.
@@ -119,9 +124,14 @@ impl ParquetReader {
         cache: BlockCache,
     ) -> Result<Self> {
         let source = Source::new(store, path);
-        let footer = footer::load(&source, source.len_or(size).await?).await?;
+        let footer = footer::load(&source, source.len_or(size).await?, true).await?;
         let end_of_index = footer.end_of_index();
-        let reader = Self { metadata: Arc::new(footer.interpret(source.path())?), source, cache };
+        let reader = Self {
+            metadata: Arc::new(footer.interpret(source.path())?),
+            source,
+            cache,
+            without_index: false,
+        };
         if let (Some(index), Some((at, bytes))) = (reader.index(), end_of_index) {
             index.seed(at, &bytes)?;
         }
@@ -134,7 +144,7 @@ impl ParquetReader {
     /// [`Error::NotParquet`], [`Error::Damaged`]; [`Error::Store`] when the file cannot be read.
     pub async fn inspect(store: Arc<dyn ObjectStore>, path: Path, size: Option<u64>) -> Result<Inspection> {
         let source = Source::new(store, path);
-        let footer = footer::load(&source, source.len_or(size).await?).await?;
+        let footer = footer::load(&source, source.len_or(size).await?, true).await?;
         let layout = footer.layout();
         let samples = footer.interpret(source.path()).map(|metadata| metadata.file_meta().clone());
         Ok(Inspection { layout, samples })
@@ -148,12 +158,34 @@ impl ParquetReader {
         metadata: Arc<ColdFileMetadata>,
         cache: BlockCache,
     ) -> Self {
-        Self { source: Source::new(store, path), metadata, cache }
+        Self { source: Source::new(store, path), metadata, cache, without_index: false }
     }
 
-    /// The file's series index; `None` if it has none.
+    /// Opens the file as if it had no series index: to read its rows where the index is damaged. Its pages are not
+    /// checked then.
+    ///
+    /// # Errors
+    /// As [`ParquetReader::open`].
+    pub async fn open_without_index(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        size: Option<u64>,
+    ) -> Result<Self> {
+        let source = Source::new(store, path);
+        let footer = footer::load(&source, source.len_or(size).await?, false).await?;
+        let metadata = Arc::new(footer.interpret(source.path())?);
+        Ok(Self { source, metadata, cache: BlockCache::new(0), without_index: true })
+    }
+
+    /// A reader that finds rows by the label columns, and does not check pages.
+    fn without_index(self) -> Self {
+        Self { without_index: true, ..self }
+    }
+
+    /// The file's series index; `None` if it has none or it is not used.
     fn index(&self) -> Option<IndexReader> {
-        IndexReader::new(&self.source, &self.metadata, &self.cache)
+        let used = !self.without_index;
+        used.then(|| IndexReader::new(&self.source, &self.metadata, &self.cache)).flatten()
     }
 
     /// The file's metadata, to share or to cache.

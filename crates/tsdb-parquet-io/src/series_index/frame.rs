@@ -82,6 +82,11 @@ impl BlockRef {
         self.offset..self.offset + u64::from(self.stored_len)
     }
 
+    /// Whether `stored`, the bytes of this block, decompress to the same as `others`, those of another one.
+    pub(crate) fn has_same_content(&self, stored: &[u8], other: &Self, others: &[u8]) -> bool {
+        matches!((self.open(stored), other.open(others)), (Ok(mine), Ok(others)) if mine == others)
+    }
+
     pub(super) fn place(&self) -> Place {
         Place { block: self.kind, offset: self.offset }
     }

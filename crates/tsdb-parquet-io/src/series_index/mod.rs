@@ -48,6 +48,7 @@ mod value_block;
 
 pub use block::{Block, BlockLookup, Step};
 pub use build::{DEFAULT_INDEX_MEMORY_BYTES, MemorySpill, SeriesEntry, SeriesIndexBuilder, Spill};
+pub(crate) use directory::REGION_HEAD;
 pub use directory::{Directory, Label, SERIES_INDEX_VERSION};
 pub use error::{IndexError, IndexResult};
 pub use frame::{BlockId, BlockKind, BlockRef};

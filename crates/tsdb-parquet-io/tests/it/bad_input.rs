@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
+use parquet::file::metadata::RowGroupMetaData;
 use tsdb_core::{Histogram, Matcher, Series, TimeRange};
 use tsdb_parquet_io::{Error, Origin, ParquetConfig, ParquetReader, ReadRequest, Result};
 use tsdb_schema::LabelLayout;
@@ -95,6 +96,10 @@ async fn every_flipped_byte_is_found_or_harmless() {
     // Only the magic at the file's head, the bloom filters and the name of the creator may change without harm; a file of
     // another creator is a foreign one.
     assert!(refused > file.len() - 500, "{refused} flips of {} refused", file.len());
+}
+
+#[tokio::test]
+async fn every_flipped_byte_of_histograms_is_found_or_harmless() {
     let (all, file) = mixed_fixture();
     let refused = flip_each_byte(&all, &file, "host-00001").await;
     assert!(refused > file.len() - 50, "{refused} flips of {} refused", file.len());
@@ -126,11 +131,55 @@ async fn flip_each_byte(all: &[Series], file: &[u8], instance: &str) -> usize {
                 check(select(&reader, &matcher, TimeRange::ALL).await, &one);
                 check(read_table(&reader, &[]).await, all);
                 check(read_table(&reader, &matcher).await, &one);
+                let is_own = reader.file_meta().origin == Origin::Tsdb;
+                let is_sound = reader.verify().await.expect("a store that reads").is_sound();
+                // Bloom filters say less than the series index and are not looked at.
+                assert!(!is_sound || !is_own || is_bloom(&reader, at), "byte {at} is not missed by verify");
             }
         }
         refused += usize::from(is_refused);
     }
     refused
+}
+
+/// Whether the byte is in a bloom filter.
+fn is_bloom(reader: &ParquetReader, at: usize) -> bool {
+    let groups = reader.metadata().parquet().row_groups().iter();
+    let mut places = groups.flat_map(RowGroupMetaData::columns).filter_map(|column| {
+        let start = usize::try_from(column.bloom_filter_offset()?).ok()?;
+        Some(start..start + usize::try_from(column.bloom_filter_length()?).ok()?)
+    });
+    places.any(|place| place.contains(&at))
+}
+
+#[tokio::test]
+async fn a_sound_file_is_verified_and_its_index_rebuilt_byte_for_byte() {
+    for (all, file) in [fixture(), mixed_fixture()] {
+        let reader = open(file.clone()).await.expect("a sound fixture");
+        let samples: usize = all.iter().map(|series| series.samples.len()).sum();
+        let found = reader.verify().await.expect("a store that reads");
+        assert!(found.is_sound(), "{found:?}");
+        assert_eq!((found.series, found.samples), (all.len() as u64, samples as u64));
+        let index = reader.layout().series_index.expect("an index");
+        let rebuilt = reader.rebuild_series_index(index.offset).await.expect("a sound fixture");
+        let embedded = &file[index.offset as usize..(index.offset + index.bytes) as usize];
+        assert!(rebuilt.region == embedded, "{} bytes rebuilt of {}", rebuilt.region.len(), embedded.len());
+    }
+    let (_, unindexed) = fixture_with(ParquetConfig { series_index: false, ..ParquetConfig::default() });
+    let found = open(unindexed).await.expect("a sound fixture").verify().await.expect("a store that reads");
+    assert!(found.is_sound() && found.pages == 0 && found.samples == 240, "{found:?}");
+}
+
+#[tokio::test]
+async fn rows_are_read_where_the_index_is_damaged() {
+    let (all, mut file) = fixture();
+    let index = open(file.clone()).await.expect("a sound fixture").layout().series_index.expect("an index");
+    // The directory is its last part.
+    file[(index.offset + index.bytes) as usize - 3] ^= 1;
+    assert!(matches!(open(file.clone()).await, Err(Error::Damaged { .. })));
+    let reader = ParquetReader::open_without_index(store(file).await, Path::from(PATH), None).await;
+    let found = select(&reader.expect("sound rows"), &[], TimeRange::ALL).await.expect("sound rows");
+    assert_series_eq(&found, &all);
 }
 
 /// The answer by way of tables.

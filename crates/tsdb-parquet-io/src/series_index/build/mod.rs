@@ -17,7 +17,7 @@ use std::io::Write;
 use tsdb_core::{Labels, TimeRange};
 
 use super::bytes::Place;
-use super::directory::{Directory, Label, REGION_HEADER_BYTES, REGION_MAGIC};
+use super::directory::{Directory, Label, REGION_HEAD};
 use super::{
     BlockId, BlockKind, IndexError, IndexPointer, IndexResult, RowGroupPages, SERIES_INDEX_VERSION,
     page_table,
@@ -157,9 +157,7 @@ impl SeriesIndexBuilder {
             return Err(IndexError::InvalidInput(detail));
         }
         let mut sink = BlockSink::new(out, region_offset);
-        sink.write(REGION_MAGIC)?;
-        sink.write(&SERIES_INDEX_VERSION.to_le_bytes())?;
-        debug_assert_eq!(sink.offset - region_offset, REGION_HEADER_BYTES as u64);
+        sink.write(&REGION_HEAD)?;
 
         let mut directory = Directory { series: self.series, ..Directory::default() };
         if self.series > 0 {

@@ -20,7 +20,7 @@
 use super::super::bytes::{Column, Cursor, put_column, put_varint, unzigzag, zigzag};
 use super::super::frame::decompress;
 use super::super::{BlockId, BlockKind, BlockRef, IndexPointer, IndexResult};
-use super::{Directory, Label, REGION_HEADER_BYTES, ValuesAt};
+use super::{Directory, Label, REGION_HEAD, ValuesAt};
 
 /// Bytes of a block's checksum.
 const HASH_BYTES: usize = 8;
@@ -188,7 +188,7 @@ fn decode_blocks(
 ) -> IndexResult<()> {
     let (stored, raw_lens) = (cursor.column(blocks)?.to_vec(raw), cursor.column(blocks)?.to_vec(raw));
     directory.blocks.reserve_exact(blocks);
-    let mut offset = pointer.offset.saturating_add(REGION_HEADER_BYTES as u64);
+    let mut offset = pointer.offset.saturating_add(REGION_HEAD.len() as u64);
     for (index, (stored_len, raw_len)) in stored.into_iter().zip(raw_lens).enumerate() {
         let index = index as u32;
         let hash = cursor.take(HASH_BYTES as u64)?;

@@ -16,11 +16,14 @@ use tsdb_core::TimeRange;
 use super::{Block, BlockId, BlockKind, BlockRef, IndexError, IndexPointer, IndexResult, SERIES_PER_BLOCK};
 
 /// The magic bytes at the start of the region.
-pub(super) const REGION_MAGIC: &[u8; 4] = b"TSIX";
-/// The magic bytes and the version, a `u32`.
-pub(super) const REGION_HEADER_BYTES: usize = 8;
+const REGION_MAGIC: &[u8; 4] = b"TSIX";
 /// The version of the format that is written; the only one that is read.
 pub const SERIES_INDEX_VERSION: u32 = 0;
+/// What the region begins with: the magic bytes, and the version as a `u32`.
+pub(crate) const REGION_HEAD: [u8; 8] = {
+    let ([m0, m1, m2, m3], [v0, v1, v2, v3]) = (*REGION_MAGIC, SERIES_INDEX_VERSION.to_le_bytes());
+    [m0, m1, m2, m3, v0, v1, v2, v3]
+};
 
 /// The decoded directory of a series index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -211,6 +214,14 @@ impl Directory {
     /// [`IndexError::Damaged`] when they are not what was written.
     pub fn decode_block(&self, id: BlockId, stored: &[u8]) -> IndexResult<Block> {
         Block::decode(stored, id, self)
+    }
+
+    /// Whether two directories know the same; where their blocks lie, and how they are compressed, may differ.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        let blocks =
+            |all: &Self| all.blocks.iter().map(|block| (block.kind, block.raw_len)).collect::<Vec<_>>();
+        blocks(self) == blocks(other)
+            && Self { blocks: Vec::new(), ..self.clone() } == Self { blocks: Vec::new(), ..other.clone() }
     }
 
     /// Bytes that the directory takes in memory.
