@@ -53,8 +53,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: CatalogCommand,
     },
-    /// Show what is in a Parquet file: columns, encodings, sizes. Ours or any other.
+    /// Show what is in a Parquet file: columns, encodings, sizes, series index. Ours or any other.
     Inspect(InspectArgs),
+    /// Write the samples of a Parquet file, ours or any other, to a new one with a series index.
+    Rewrite(RewriteArgs),
     /// Show the whole life of data on a million generated samples.
     Demo(DemoArgs),
 }
@@ -179,12 +181,33 @@ pub(crate) struct LabelValuesArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = VERIFY_EXAMPLES)]
 pub(crate) struct VerifyArgs {
+    /// Check these Parquet files, ours or any other, instead of the store.
+    #[arg(value_name = "FILE", conflicts_with = "repair")]
+    pub(crate) files: Vec<PathBuf>,
     /// First make a damaged write-ahead log readable, by giving up the batches that cannot be read; the damaged
     /// files are kept in wal/damaged/.
     #[arg(long)]
     pub(crate) repair: bool,
 }
+
+const VERIFY_EXAMPLES: &str = "\
+Of a file of ours every page and every block of the series index is compared with its checksum, every row is decoded,
+and the index is compared with one that is built from the rows. Of any other file every row is decoded.";
+
+#[derive(Debug, Args)]
+#[command(after_help = REWRITE_EXAMPLES)]
+pub(crate) struct RewriteArgs {
+    /// The Parquet file to read.
+    pub(crate) file: PathBuf,
+    /// The Parquet file to write. It must not exist.
+    pub(crate) output: PathBuf,
+}
+
+const REWRITE_EXAMPLES: &str = "\
+Series are read by their label columns, so a damaged series index is made anew; a file whose rows are damaged is
+refused. A file of another tool becomes smaller, as a rule, and is searched by its index then. It is sorted in memory.";
 
 const QUERY_EXAMPLES: &str = "\
 Examples:

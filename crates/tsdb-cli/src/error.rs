@@ -16,6 +16,9 @@ pub(crate) enum Failure {
     /// An input file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Input { path: PathBuf, source: io::Error },
+    /// An output file cannot be made.
+    #[error("cannot write {}: {source}", path.display())]
+    Create { path: PathBuf, source: io::Error },
     /// The file system refused; its error says what was tried on which file.
     #[error("{0}")]
     File(io::Error),

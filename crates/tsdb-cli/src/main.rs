@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Series(args) => command::lookup::series(&store, &args),
         Command::LabelNames(args) => command::lookup::label_names(&store, &args),
         Command::LabelValues(args) => command::lookup::label_values(&store, &args),
+        Command::Rewrite(args) => command::rewrite::run(&store, &args),
         Command::Verify(args) => command::verify::run(&store, &args),
         Command::Delete(args) => command::delete::run(&store, &args),
         Command::Compact => command::compact::run(&store),

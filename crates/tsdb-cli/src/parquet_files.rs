@@ -4,6 +4,7 @@
 //! read: the end of a file to inspect it, the matching pages to query it.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,11 @@ use tsdb_cold::{SeriesSource, VfsStore, merge_series};
 use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_parquet_io::futures::{StreamExt, TryStreamExt};
 use tsdb_parquet_io::object_store::path::Path;
-use tsdb_parquet_io::{Inspection, ParquetReader};
+use tsdb_parquet_io::tsdb_schema::{LabelLayout, SampleBatch};
+use tsdb_parquet_io::{
+    ColdStorageWriter, FileMeta, Inspection, Origin, ParquetConfig, ParquetReader, ParquetWriter,
+    Verification,
+};
 use tsdb_vfs::{RealFs, Vfs};
 
 use crate::error::{Failure, Result};
@@ -34,6 +39,39 @@ impl ParquetFiles {
         self.runtime.block_on(ParquetReader::inspect(store, path, Some(bytes))).map_err(in_file(file))
     }
 
+    /// Checks all of `file`.
+    pub(crate) fn verify(&self, file: &FsPath) -> Result<Verification> {
+        let Place { store, path, bytes } = Place::of(file)?;
+        let verified = async { ParquetReader::open(store, path, Some(bytes)).await?.verify().await };
+        self.runtime.block_on(verified).map_err(in_file(file))
+    }
+
+    /// Writes the samples of `file` to the new file `output`, in the layout that `file` has.
+    pub(crate) fn rewrite(&self, file: &FsPath, output: &FsPath) -> Result<Rewritten> {
+        let Place { store, path, bytes } = Place::of(file)?;
+        let reader = self.runtime.block_on(sound_rows(store, path, bytes)).map_err(in_file(file))?;
+        let mapper = reader.metadata().mapper();
+        let columns = mapper.label_columns().iter().map(|column| column.label.clone());
+        let config = ParquetConfig {
+            // A file of another tool may have no map, and yet labels that come to have no column here.
+            label_layout: LabelLayout::Hybrid,
+            promoted_labels: columns.take(PROMOTED_MAX).collect(),
+            with_histograms: mapper.has_histograms(),
+            key_values: reader.file_meta().key_values.clone(),
+            ..ParquetConfig::default()
+        };
+        let (part, sink) = create_beside(output)?;
+        let written = self.runtime.block_on(write_all(&reader, sink, config)).map_err(in_file(file));
+        let finished = written.and_then(|(meta, sink)| {
+            let finish = sink.sync_all().and_then(|()| std::fs::hard_link(&part, output));
+            finish.map_err(|source| Failure::Create { path: output.to_owned(), source })?;
+            Ok(Rewritten { meta, bytes_before: bytes })
+        });
+        // Under its own name the file is whole or is not there.
+        let _ = std::fs::remove_file(&part);
+        finished
+    }
+
     /// The series of all `files` that match, merged; of two samples with one time the later file's is right.
     pub(crate) fn select(
         &self,
@@ -52,6 +90,63 @@ impl ParquetFiles {
         let mut merged = merge_series(sources).boxed();
         Ok(std::iter::from_fn(move || self.runtime.block_on(merged.next())))
     }
+}
+
+/// Labels with columns of their own in a rewritten file.
+const PROMOTED_MAX: usize = 200;
+/// Series that are handed to the writer at a time, by their samples.
+const BATCH_SAMPLES: usize = 64 * 1024;
+
+/// What became of a file.
+pub(crate) struct Rewritten {
+    pub(crate) meta: FileMeta,
+    pub(crate) bytes_before: u64,
+}
+
+/// A reader of all rows, which are known to be sound as far as the file has checksums; its series index is not used.
+async fn sound_rows(store: Arc<VfsStore>, path: Path, bytes: u64) -> tsdb_parquet_io::Result<ParquetReader> {
+    // Where the index cannot even be opened there are no checksums to compare the rows with.
+    if let Ok(reader) = ParquetReader::open(Arc::clone(&store) as _, path.clone(), Some(bytes)).await
+        && reader.file_meta().origin == Origin::Tsdb
+        && let Some(damage) = reader.verify().await?.damaged.into_iter().next()
+    {
+        return Err(damage);
+    }
+    ParquetReader::open_without_index(store, path, Some(bytes)).await
+}
+
+/// Writes all series of `reader` to `sink`.
+async fn write_all(
+    reader: &ParquetReader,
+    sink: File,
+    config: ParquetConfig,
+) -> tsdb_parquet_io::Result<(FileMeta, File)> {
+    let mut writer = ParquetWriter::new(sink, config)?;
+    let mut all = reader.select(Arc::from([]), TimeRange::ALL);
+    let (mut batch, mut samples) = (SampleBatch::default(), 0);
+    while let Some(series) = all.try_next().await? {
+        samples += series.samples.len();
+        batch.series.push(series);
+        if samples >= BATCH_SAMPLES {
+            writer.write_batch(&batch)?;
+            (batch, samples) = (SampleBatch::default(), 0);
+        }
+    }
+    writer.write_batch(&batch)?;
+    writer.finish()
+}
+
+/// A new file beside `output`, which does not exist.
+fn create_beside(output: &FsPath) -> Result<(PathBuf, File)> {
+    let failed = |source| Failure::Create { path: output.to_owned(), source };
+    if output.exists() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    let mut part = output.as_os_str().to_owned();
+    part.push(".part");
+    let file =
+        File::create_new(&part).map_err(|source| Failure::Create { path: PathBuf::from(&part), source })?;
+    Ok((part.into(), file))
 }
 
 /// Where a file lies, as the reader wants to be told.

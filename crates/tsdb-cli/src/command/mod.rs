@@ -9,6 +9,7 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod lookup;
 pub(crate) mod query;
+pub(crate) mod rewrite;
 pub(crate) mod status;
 pub(crate) mod verify;
 

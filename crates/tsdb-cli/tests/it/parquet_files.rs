@@ -210,3 +210,71 @@ fn query_asks_files_in_place_of_the_store_and_the_later_file_is_right() {
     let both = tsdb.run(&["query", "{}", "--file", &ours, "--data-dir", "tsdb-data"]);
     assert_eq!(both.code, 2, "{}", both.stderr);
 }
+
+#[test]
+fn verify_reads_all_of_a_file_and_names_what_is_damaged() {
+    let tsdb = Tsdb::new();
+    let file = flushed(&tsdb);
+    let said = tsdb.ok(&["verify", &file]);
+    assert!(said.contains("sound, 2 series, 3 samples"), "{said}");
+    let found = tsdb.json(&["verify", &file, "--json"]);
+    assert!(found["pages"].as_u64() > Some(3) && found["index_blocks"].as_u64() > Some(2), "{found}");
+
+    foreign(&tsdb, "other.parquet", vec![("timestamp", times(&[5, 1])), ("value", floats(&[1.0, 2.0]))]);
+    let said = tsdb.ok(&["verify", "other.parquet"]);
+    assert!(said.contains("sound, 1 series, 2 samples") && said.contains("no checksums"), "{said}");
+
+    let mut bytes = std::fs::read(tsdb.home().join(&file)).unwrap();
+    bytes[10] ^= 1;
+    tsdb.file("damaged.parquet", bytes);
+    tsdb.file("cut.parquet", "PAR1");
+    let run = tsdb.run(&["verify", "damaged.parquet", &file, "cut.parquet"]);
+    assert_eq!(run.code, 1);
+    assert!(run.stdout.contains("column timestamp: the page of") && run.stdout.contains("sound, 2 series"));
+    assert!(run.stdout.contains("cut.parquet is not a Parquet file"), "{}", run.stdout);
+    assert!(run.stderr.contains("2 damaged file(s)"), "{}", run.stderr);
+}
+
+#[test]
+fn rewrite_makes_a_damaged_index_anew_and_refuses_damaged_rows() {
+    let tsdb = Tsdb::new();
+    let file = flushed(&tsdb);
+    let index = tsdb.json(&["inspect", &file, "--json"])["series_index"].clone();
+    let place = |name: &str| usize::try_from(index[name].as_u64().unwrap()).unwrap();
+    let sound = std::fs::read(tsdb.home().join(&file)).unwrap();
+
+    let mut damaged = sound.clone();
+    damaged[place("offset") + place("bytes") - 2] ^= 1;
+    tsdb.file("index.parquet", damaged);
+    assert_eq!(tsdb.run(&["query", "{}", "--file", "index.parquet"]).code, 1);
+    let said = tsdb.ok(&["rewrite", "index.parquet", "new.parquet"]);
+    assert!(said.contains("2 series, 3 samples"), "{said}");
+    assert!(tsdb.ok(&["verify", "new.parquet"]).contains("index blocks match"));
+    let all = |file: &str| tsdb.ok(&["query", "{}", "--format", "jsonl", "--file", file]);
+    assert_eq!(all("new.parquet"), all(&file));
+
+    // What is there is not overwritten, and nothing is left behind.
+    assert!(tsdb.run(&["rewrite", &file, "new.parquet"]).stderr.contains("cannot write new.parquet"));
+    let mut damaged = sound;
+    damaged[10] ^= 1;
+    tsdb.file("rows.parquet", damaged);
+    let run = tsdb.run(&["rewrite", "rows.parquet", "none.parquet"]);
+    assert!(run.code == 1 && run.stderr.contains("does not match its checksum"), "{}", run.stderr);
+    assert!(!tsdb.home().join("none.parquet").exists() && !tsdb.home().join("none.parquet.part").exists());
+}
+
+#[test]
+fn rewrite_gives_a_file_of_another_tool_an_index() {
+    let tsdb = Tsdb::new();
+    let columns = vec![
+        ("timestamp", times(&[20, 10, 30])),
+        ("value", floats(&[1.0, 2.0, 3.0])),
+        ("host", strings(&["b", "a", "b"])),
+    ];
+    foreign(&tsdb, "other.parquet", columns);
+    tsdb.ok(&["rewrite", "other.parquet", "ours.parquet"]);
+    let found = tsdb.json(&["inspect", "ours.parquet", "--json"]);
+    assert_eq!((&found["origin"], &found["series_index"]["series"]), (&json!("tsdb"), &json!(2)));
+    let all = |file: &str| tsdb.ok(&["query", "{host=~\"a|b\"}", "--format", "jsonl", "--file", file]);
+    assert_eq!(all("ours.parquet"), all("other.parquet"));
+}

@@ -88,7 +88,8 @@ impl ParquetReader {
 
     async fn pages_of(&self, chunk: &ColumnChunkMetaData, pages: &[ParquetPage]) -> Result<ColumnPages> {
         let outside = || {
-            let detail = format!("its page index names pages outside the column {}", chunk.column_path());
+            let detail =
+                format!("its page index names pages outside the column {}", chunk.column_path().string());
             Error::damaged(self.source.path(), detail)
         };
         let (start, length) = chunk.byte_range();

@@ -181,7 +181,7 @@ impl ParquetReader {
             for (expected, page) in pages(table).into_iter().zip(pages(there)) {
                 found.pages += 1;
                 if expected.hash != page.hash && found.damaged.len() < PROBLEMS_MAX {
-                    let column = metadata.column(number).column_path();
+                    let column = metadata.column(number).column_path().string();
                     let (length, offset) = (page.length, page.offset);
                     let detail = format!(
                         "row group {group}, column {column}: the page of {length} bytes at byte {offset} does not \
