@@ -18,14 +18,14 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "format"))
 import series_index
 from series_index import Matcher, SeriesIndex
 
-SERIES = 5000
+SERIES = 40_000
 
 
 def request_line(number: int) -> str:
     mixed = number * 0x9E3779B97F4A7C15 % 2**64
     region = ["eu", "us"][number % 2]
     zone = f',zone="z{number % 7}"' if number % 3 else ""
-    labels = f'path="/v1/{"x" * 90}/{mixed % 997}",region="{region}",request_id="{mixed:016x}"{zone}'
+    labels = f'path="/v1/{"x" * 90}/{mixed % 997}",region="{region}",request_id="{mixed:016x}",worker="w{mixed % 307:03}"{zone}'
     return f"request_ms{{{labels}}} {number % 100} 1767225600.{number % 1000:03}\n"
 
 
@@ -49,6 +49,13 @@ def opened(path: Path) -> SeriesIndex:
     index = SeriesIndex.open(open(path, "rb"))
     assert index is not None, path
     return index
+
+
+@pytest.fixture(scope="module")
+def labels_of(requests: Path) -> list[dict[str, str]]:
+    """The labels of each series of that file."""
+    index = opened(requests)
+    return [index.describe(ordinal).labels for ordinal in range(index.series)]
 
 
 def test_labels_and_rows_are_those_of_the_columns(files: list[Path]):
@@ -85,25 +92,27 @@ def test_labels_and_rows_are_those_of_the_columns(files: list[Path]):
         ["request_id=~.*ff"],
         ["request_id=0000000000000000", "region=eu"],
         ["path=~.*/9.*", "zone!=z5"],
+        ["worker=~w1.*", "region=eu"],
+        ["worker!=w007"],
         ["nothing="],
         ["nothing=~.+"],
     ],
 )
-def test_matchers_select_what_the_labels_say(requests: Path, matchers: list[str]):
+def test_matchers_select_what_the_labels_say(requests: Path, labels_of: list[dict], matchers: list[str]):
     index = opened(requests)
     parsed = [Matcher.parse(matcher) for matcher in matchers]
-    described = [index.describe(ordinal) for ordinal in range(index.series)]
 
     def satisfies(labels: dict[str, str]) -> bool:
         return all(matcher.test(labels.get(matcher.name, "")) for matcher in parsed)
 
-    assert index.select(parsed) == [series.ordinal for series in described if satisfies(series.labels)]
+    assert index.select(parsed) == [ordinal for ordinal, labels in enumerate(labels_of) if satisfies(labels)]
 
 
 def test_the_file_has_blocks_of_every_kind(requests: Path):
     index = opened(requests)
     assert index.series == SERIES and index.own_blocks > 3 and index.shared_blocks > 0
     assert len(index.labels["request_id"].own) > 1 and not index.labels["request_id"].has_texts
+    assert index.labels["worker"].own and index.labels["worker"].has_texts
     assert index.labels["region"].values == 2 and index.labels["zone"].series < SERIES
 
 
@@ -148,13 +157,14 @@ def test_a_copy_by_another_tool_has_no_index(requests: Path, tmp_path: Path):
 def test_damage_is_seen(requests: Path, tmp_path: Path):
     damaged = tmp_path / "damaged.parquet"
     shutil.copy(requests, damaged)
-    block = opened(requests).blocks[0]
+    index = opened(requests)
+    block = index.blocks[index.labels["worker"].own[0].block]
     with open(damaged, "r+b") as file:
         file.seek(block.offset + block.stored_length // 2)
         byte = file.read(1)[0]
         file.seek(-1, 1)
         file.write(bytes([byte ^ 1]))
     with pytest.raises(series_index.Damaged):
-        opened(damaged).select([Matcher.parse("path=~.*")])
-    message = Store.fails("query", '{path=~".*9"}', "--file", damaged)
+        opened(damaged).select([Matcher.parse("worker=w000")])
+    message = Store.fails("query", '{worker="w000"}', "--file", damaged)
     assert "series index" in message and str(damaged) in message
