@@ -14,7 +14,7 @@ pub const DEFAULT_ROW_GROUP_ROWS: usize = 512 * 1024;
 pub const DEFAULT_ROW_GROUP_MIN_ROWS: usize = 128 * 1024;
 /// Bytes in memory at which a row group closes early, for rows with wide labels or large histograms.
 pub const DEFAULT_ROW_GROUP_BYTES: usize = 128 << 20;
-/// Rows of a page of values or histograms. One series is found by decoding whole pages, so small pages make look-ups
+/// Most rows of a page of values or histograms. One series is found by decoding whole pages, so small pages make look-ups
 /// cheap; each page costs compression context and index entries. 8,192 rows cost 3% against 20,000 in values.
 pub const DEFAULT_PAGE_ROWS: usize = 8 * 1024;
 /// Rows of a page of timestamps or of metric names. The series of a scrape target share theirs, and the compressor finds the repeats
@@ -66,8 +66,8 @@ pub struct ParquetConfig {
     pub row_group_min_rows: usize,
     /// Bytes in memory at which a row group closes early. Default [`DEFAULT_ROW_GROUP_BYTES`].
     pub row_group_bytes: usize,
-    /// Most rows of a page of values or histograms; half as many where a page of values would be large. Default
-    /// [`DEFAULT_PAGE_ROWS`].
+    /// Most rows of a page of values or histograms; fewer where series are short, or where a page of values would be
+    /// large. Default [`DEFAULT_PAGE_ROWS`].
     pub page_rows: usize,
     /// Most rows of a page of timestamps, or of metric names; fewer, but not fewer than of values, where a page of
     /// timestamps would be large. Default [`DEFAULT_TIMESTAMP_PAGE_ROWS`].

@@ -24,7 +24,7 @@ use crate::tail::{MAGIC, TAIL_KEY, TRAILER_BYTES, TailChecks, footer_len};
 use crate::{Error, FileLayout, FileMeta, Result};
 
 /// Bytes read from the end of a file in the hope of getting footer, page index and the end of the series index at once.
-pub const DEFAULT_TAIL_READ_BYTES: u64 = 128 * 1024;
+pub const DEFAULT_TAIL_READ_BYTES: u64 = 256 * 1024;
 
 /// What a file says about itself, decoded once and shared: schema, row groups, page index, counts.
 #[derive(Clone, Debug)]

@@ -41,14 +41,30 @@ pub(super) struct Numbers<'a> {
     pub(super) levels: Option<&'a [(bool, u64)]>,
     /// The order in which they are compared.
     pub(super) bounds: Bounds,
-    /// Most rows of a page.
-    pub(super) page_rows: usize,
-    /// So many rows a page may have whatever their bytes.
-    pub(super) least_page_rows: usize,
+    pub(super) page_rows: PageRows,
 }
 
-/// Compressed bytes of a page above which it is given fewer rows: who wants one series reads and decompresses all of it.
-const PAGE_BYTES: usize = 16 << 10;
+/// How many rows a page has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PageRows {
+    /// At most so many.
+    pub(super) most: usize,
+    /// Not fewer than so many because of their bytes.
+    pub(super) least: usize,
+    /// Compressed bytes above which it is given fewer.
+    pub(super) bytes: usize,
+}
+
+impl PageRows {
+    /// The rows of a page of so many bytes a number.
+    fn at(self, bytes_per_number: f64) -> usize {
+        let mut rows = self.most;
+        while rows as f64 * bytes_per_number > self.bytes as f64 && rows / 2 >= self.least {
+            rows /= 2;
+        }
+        rows
+    }
+}
 
 impl Numbers<'_> {
     /// The column chunk in the best of `candidates`, of which there is one at least.
@@ -59,7 +75,7 @@ impl Numbers<'_> {
         candidates: &[Candidate],
     ) -> Result<Chunk> {
         let (encoder, bytes_per_number) = self.choose(codec, candidates)?;
-        let page_rows = self.rows_for(bytes_per_number);
+        let page_rows = self.page_rows.at(bytes_per_number);
         let mut chunk = ChunkBuilder::new(column, codec, true);
         if let Encoder::Dictionary { dictionary, .. } = &encoder {
             let mut page = Vec::new();
@@ -85,15 +101,6 @@ impl Numbers<'_> {
             nulls += page_nulls;
         }
         chunk.finish(self.bounds.statistics(self.bits, nulls), None)
-    }
-
-    /// Rows of a page of so many bytes a number.
-    fn rows_for(&self, bytes_per_number: f64) -> usize {
-        let mut rows = self.page_rows;
-        while rows as f64 * bytes_per_number > PAGE_BYTES as f64 && rows / 2 >= self.least_page_rows {
-            rows /= 2;
-        }
-        rows
     }
 
     /// The candidate that makes the sampled pages, with its share of a dictionary, smallest; and the bytes that it takes
@@ -132,19 +139,19 @@ impl Numbers<'_> {
     /// Places of the pages to try, evenly spread.
     fn sampled_pages(&self) -> Vec<std::ops::Range<usize>> {
         let len = self.bits.len();
-        let page = self.page_rows.min(len);
-        let count = (len / self.page_rows / SAMPLED_EVERY).clamp(1, SAMPLED_PAGES_MAX);
+        let page = self.page_rows.most.min(len);
+        let count = (len / self.page_rows.most / SAMPLED_EVERY).clamp(1, SAMPLED_PAGES_MAX);
         let at = |index: usize| (len - page) * (2 * index + 1) / (2 * count);
         (0..count).map(|index| at(index)..at(index) + page).collect()
     }
 
     /// Cuts the rows into pages.
-    fn pages(&self, page_rows: usize) -> impl Iterator<Item = PageRows> {
+    fn pages(&self, page_rows: usize) -> impl Iterator<Item = PageContent> {
         let whole = [(true, self.bits.len() as u64)];
         let mut runs = self.levels.map_or(whole.to_vec(), <[_]>::to_vec).into_iter().peekable();
         let page_rows = page_rows as u64;
         std::iter::from_fn(move || {
-            let mut page = PageRows { levels: Vec::new(), rows: 0, numbers: 0 };
+            let mut page = PageContent { levels: Vec::new(), rows: 0, numbers: 0 };
             while page.rows < page_rows
                 && let Some((has_value, rest)) = runs.peek_mut()
             {
@@ -163,7 +170,7 @@ impl Numbers<'_> {
 }
 
 /// The rows of one page.
-struct PageRows {
+struct PageContent {
     levels: Vec<(bool, u64)>,
     rows: u64,
     /// Rows with a number.

@@ -14,8 +14,15 @@ use super::chunk::Chunk;
 use super::codec::PageCodec;
 use super::labels::LabelColumn;
 use super::nested::Nested;
-use super::numbers::{Bounds, Candidate, Numbers};
+use super::numbers::{Bounds, Candidate, Numbers, PageRows};
 use crate::{ParquetConfig, Result, ValueEncoding};
+
+/// Series of which a page has the rows, about: who wants one decodes the others too.
+const SERIES_A_PAGE: usize = 32;
+/// Fewer rows cost too much in headers and index entries.
+const LEAST_PAGE_ROWS: usize = 2 * 1024;
+/// Compressed bytes of a page above which it has fewer rows, for each row that it has by the series.
+const BYTES_A_ROW: usize = 2;
 
 /// The rows of one row group, in memory.
 #[derive(Debug)]
@@ -28,13 +35,15 @@ pub(super) struct RowGroup {
     /// One for each label column of the mapper.
     labels: Vec<LabelColumn>,
     nested: Nested,
+    /// Series, counted anew for each part that was added.
+    series: usize,
 }
 
 impl RowGroup {
     /// An empty group whose nested columns are encoded by `nested`.
     pub(super) fn new(mapper: &SchemaMapper, nested: Nested) -> Self {
         let labels = mapper.label_columns().iter().map(|_| LabelColumn::default()).collect();
-        Self { timestamps: Vec::new(), values: Vec::new(), float_rows: Vec::new(), labels, nested }
+        Self { timestamps: Vec::new(), values: Vec::new(), float_rows: Vec::new(), labels, nested, series: 0 }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -77,6 +86,7 @@ impl RowGroup {
             }
             floats.for_each(|at| self.push_float(samples, at));
         }
+        self.series += 1;
         self.push_labels(mapper, labels, part.rows() as u64)?;
         self.nested.push(mapper, labels, samples, part)
     }
@@ -115,6 +125,12 @@ impl RowGroup {
         }
     }
 
+    /// Rows of a page: those of a few series, as far as pages are to have so few.
+    fn page_rows(&self, config: &ParquetConfig) -> usize {
+        let rows = self.rows() * SERIES_A_PAGE / self.series.max(1);
+        rows.next_power_of_two().max(LEAST_PAGE_ROWS).min(config.page_rows)
+    }
+
     /// Writes the group to `file`. Returns where the pages of each leaf column lie, counted from any place.
     pub(super) fn write<W: Write + Send>(
         self,
@@ -125,6 +141,7 @@ impl RowGroup {
         codec: &mut PageCodec,
     ) -> Result<Vec<Vec<PageLocation>>> {
         let mut pages = Vec::new();
+        let series_rows = self.page_rows(config);
         let schema = mapper.time_series_to_arrow_schema();
         let mut group = file.next_row_group()?;
         let mut nested = self.nested.finish(mapper)?.into_iter();
@@ -140,8 +157,8 @@ impl RowGroup {
                     }
                     continue;
                 }
-                TIMESTAMP_COLUMN => timestamps(&self.timestamps, config, column(), codec)?,
-                VALUE_COLUMN => values(&self.values, &self.float_rows, config, column(), codec)?,
+                TIMESTAMP_COLUMN => timestamps(&self.timestamps, series_rows, config, column(), codec)?,
+                VALUE_COLUMN => values(&self.values, &self.float_rows, series_rows, config, column(), codec)?,
                 _ => match labels.next() {
                     Some((label, values)) => {
                         let has_bloom = config.bloom_columns.contains(&label.label);
@@ -201,17 +218,17 @@ impl Part {
 
 fn timestamps(
     bits: &[u64],
+    series_rows: usize,
     config: &ParquetConfig,
     column: ColumnDescPtr,
     codec: &mut PageCodec,
 ) -> Result<Chunk> {
-    let numbers = Numbers {
-        bits,
-        levels: None,
-        bounds: Bounds::Int64,
-        page_rows: config.timestamp_page_rows,
-        least_page_rows: config.page_rows.min(config.timestamp_page_rows),
+    let page_rows = PageRows {
+        most: config.timestamp_page_rows,
+        least: series_rows.min(config.timestamp_page_rows),
+        bytes: BYTES_A_ROW * series_rows,
     };
+    let numbers = Numbers { bits, levels: None, bounds: Bounds::Int64, page_rows };
     let candidates: &[Candidate] =
         if config.compat { &[Candidate::Delta] } else { &[Candidate::Delta, Candidate::ByteStreamSplit] };
     numbers.to_chunk(column, codec, candidates)
@@ -220,17 +237,14 @@ fn timestamps(
 fn values(
     bits: &[u64],
     float_rows: &[(bool, u64)],
+    series_rows: usize,
     config: &ParquetConfig,
     column: ColumnDescPtr,
     codec: &mut PageCodec,
 ) -> Result<Chunk> {
-    let numbers = Numbers {
-        bits,
-        levels: Some(float_rows),
-        bounds: Bounds::Double,
-        page_rows: config.page_rows,
-        least_page_rows: config.page_rows.div_ceil(2),
-    };
+    let page_rows =
+        PageRows { most: series_rows, least: series_rows.div_ceil(2), bytes: BYTES_A_ROW * series_rows };
+    let numbers = Numbers { bits, levels: Some(float_rows), bounds: Bounds::Double, page_rows };
     let candidates: &[Candidate] = match config.value_encoding {
         ValueEncoding::Plain => &[Candidate::Plain],
         ValueEncoding::ByteStreamSplit => &[Candidate::ByteStreamSplit],
