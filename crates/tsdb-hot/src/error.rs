@@ -13,6 +13,9 @@ pub enum Error {
     /// A sample, label set or histogram that cannot be stored. Nothing of the batch was stored.
     #[error(transparent)]
     Invalid(tsdb_core::Error),
+    /// A call that writes, on a store that was opened to be read only.
+    #[error("the hot tier was opened to be read only")]
+    ReadOnly,
     /// A setting out of its range.
     #[error("invalid hot tier option: {0}")]
     InvalidOption(String),
