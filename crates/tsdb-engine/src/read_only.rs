@@ -5,7 +5,8 @@
 //!
 //! 1. the catalog, and the tombstones;
 //! 2. the log, then the blocks that the catalog has not taken over: what is sealed in between is in both, and the log's
-//!    copy counts;
+//!    copy counts; should a younger generation be in blocks already, the log may lack the end of an older one, and everything
+//!    is read again;
 //! 3. whether catalog and tombstones are still the newest. If not, everything is read again.
 //!
 //! While the catalog stays the same no block is handed over but those that it names, so what 2 has found is all there is.

@@ -162,7 +162,8 @@ impl HotStore {
     /// is written later is not seen. Every call that writes fails with [`Error::ReadOnly`](crate::Error::ReadOnly).
     ///
     /// A writer that drops a part of the log, or a block, while this reads makes it fail; then open again. (The log is read
-    /// before the blocks are, so that a generation that is sealed in between is seen once.) `handed_over` and
+    /// before the blocks are, so that a generation that is sealed in between is seen once; when more than one is, it is
+    /// [`Error::Changed`](crate::Error::Changed).) `handed_over` and
     /// `min_next_sequence` are those of [`open`](Self::open).
     ///
     /// # Errors
@@ -609,6 +610,13 @@ fn open_blocks(
     recovery: &mut Recovery,
 ) -> Result<(OpenBlocks, Tombstones, Option<u64>)> {
     let listing = manager.list()?;
+    let lowest = replayed.generations.first().map(|(generation, _)| generation.sequence());
+    if access == Access::Read
+        && listing.blocks.iter().any(|id| lowest.is_some_and(|lowest| id.sequence > lowest))
+    {
+        // Generations are sealed in their order: this one was after its log was read, which then lacks the end of an earlier one.
+        return Err(Error::Changed);
+    }
     let remove = |id| if access == Access::Own { manager.remove(id) } else { Ok(()) };
     let mut open = OpenBlocks::new();
     for id in &listing.blocks {
