@@ -82,6 +82,10 @@ impl Engine {
             }
         }
         verified.read_cold(self.cold()).await;
+        if self.is_read_only() {
+            // A file that a writer has merged since is none that was lost.
+            verified.damaged = verified.damaged.into_iter().map(Error::seen_read_only).collect();
+        }
         verified
     }
 }
