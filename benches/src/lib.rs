@@ -5,6 +5,7 @@
 //! figures with what they are compared with, the criterion targets in `criterion/` time the same methods with
 //! statistics. Every case can be made small (`smoke`), so that the pipeline can see that all still run.
 
+mod child;
 pub mod cold_file;
 pub mod core;
 pub mod hot;

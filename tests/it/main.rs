@@ -8,9 +8,13 @@ mod crash;
 mod kill;
 /// The life of data by itself: the background worker, retention, deletes over all tiers.
 mod lifecycle;
+/// The lock of the data directory.
+mod lock;
 /// The whole engine against the oracle: random scripts of appends, seals, flushes and restarts.
 mod model;
 /// What an operator meets: a store in use, missing, newer, damaged.
 mod open_errors;
+/// An engine that only reads, beside one that writes.
+mod read_only;
 /// The road of a sample through every tier, and the same answer from each.
 mod road;

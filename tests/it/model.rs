@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_engine::blocking::Engine;
-use tsdb_engine::{Engine as AsyncEngine, EngineOptions, Error};
+use tsdb_engine::{Engine as AsyncEngine, EngineBuilder, EngineOptions, Error};
 use tsdb_testkit::strategies::{Script, matchers_for, script, time_range, timestamp};
 use tsdb_testkit::{FaultyStore, Oracle, SimDisk, StoreFault, assert_series_eq};
 
@@ -38,6 +38,8 @@ enum Step {
     Restart,
     /// A restart after the power went away.
     Crash(u64),
+    /// Someone opens the store to be read only, beside the writer.
+    Beside,
     /// The object store fails at one of its next operations.
     StoreFault(u64, StoreFault),
 }
@@ -55,6 +57,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => time_range().prop_map(Step::Delete),
         1 => timestamp().prop_map(Step::Expire),
         1 => Just(Step::Restart),
+        1 => Just(Step::Beside),
         1 => any::<u64>().prop_map(Step::Crash),
         2 => (0..12_u64, fault).prop_map(|(after, fault)| Step::StoreFault(after, fault)),
     ];
@@ -89,18 +92,20 @@ struct Home {
 
 impl Home {
     fn open(&self) -> Engine {
+        retry(|| Engine::open_with(self.builder()))
+    }
+
+    fn builder(&self) -> EngineBuilder {
         let mut options = EngineOptions::default();
         options.background.interval = None;
         options.lifecycle.orphan_grace_ms = 0;
         options.lifecycle.retention_ms = Some(RETENTION_MS);
         options.cold.compaction.files_min = 2;
-        retry(|| {
-            let builder = AsyncEngine::builder(DIR).vfs(self.disk.vfs()).options(options.clone());
-            Engine::open_with(match self.remote {
-                true => builder.cold_store(Arc::new(self.store.clone())),
-                false => builder,
-            })
-        })
+        let builder = AsyncEngine::builder(DIR).vfs(self.disk.vfs()).options(options);
+        match self.remote {
+            true => builder.cold_store(Arc::new(self.store.clone())),
+            false => builder,
+        }
     }
 }
 
@@ -170,6 +175,13 @@ fn run(case: &Case) {
                 drop(engine);
                 home.disk = crashed;
                 engine = home.open();
+            }
+            Step::Beside => {
+                let operations = home.disk.operations();
+                let reader = retry(|| Engine::open_read_only_with(home.builder()));
+                assert_series_eq(&select(&reader, &[], TimeRange::ALL), &oracle.all());
+                drop(reader);
+                assert_eq!(home.disk.operations(), operations, "a reader has changed the disk");
             }
             Step::StoreFault(after, fault) => {
                 home.store.heal();

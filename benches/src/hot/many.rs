@@ -14,7 +14,7 @@ use tsdb_hot::{HotStore, WalSync};
 
 use super::Result;
 use super::append::{BATCH, open};
-use super::child::{Numbers, call, medians};
+use crate::child::{Numbers, call, medians};
 use crate::process::{forget_peak, resident};
 use crate::report::{Figure, Options, Report, cpu_seconds, median, process_cpu_seconds};
 use crate::requests::{self, SAMPLES};

@@ -6,12 +6,12 @@
 //! same program, called as `child ROLE DIR COUNT`, which prints its numbers as one JSON object.
 
 mod append;
-mod child;
 mod commits;
 mod counting;
 mod many;
 mod peers;
 
+use crate::child;
 use crate::report::{Options, Report};
 
 /// Every error ends the program with its text.
@@ -34,5 +34,9 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
 /// # Errors
 /// As [`run`], and arguments that no child is called with.
 pub fn child(args: &[String]) -> Result<()> {
-    child::run(args)
+    child::run(args, |role, dir, count| match role {
+        many::FILL => many::fill(dir, count),
+        many::REPLAY => many::replay(dir, count),
+        _ => Err(format!("no role `{role}`").into()),
+    })
 }

@@ -12,9 +12,9 @@ use std::process::{Command, Stdio};
 use tsdb_core::Labels;
 
 use super::append::{BATCH, By, PLACE, samples_per_cpu_second};
-use super::child::{call, numbers_of};
 use super::many::{FIGURES, FILL};
 use super::{Error, Result};
+use crate::child::{call, numbers_of};
 use crate::process::children_cpu_seconds;
 use crate::report::{Figure, Options, Report};
 use crate::scrapes::Scrapes;

@@ -1,9 +1,9 @@
 //! A steady writer, with background conversion and without: paired rounds, one after the other, of the same work.
 //!
 //! The writer offers 500,000 samples a second in batches, each at its time. The latency of a batch runs from when it was
-//! offered until its commit returned, so that waiting behind a slow commit counts.
+//! offered until its commit returned, so that waiting behind a slow commit counts. Only the batches that were offered before
+//! the conversion ended count, and of the round without it as many.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{hint, thread};
@@ -14,7 +14,7 @@ use tsdb_engine::{Engine as AsyncEngine, EngineOptions};
 use tsdb_hot::SeriesRef;
 
 use super::Result;
-use super::data::{Data, WINDOW_MS, WINDOW_SCRAPES, labels};
+use super::data::{Day, labels};
 use crate::report::{Figure, Options, Report, median};
 
 /// What the writer offers: samples a second, and in each batch.
@@ -22,85 +22,90 @@ const OFFERED_PER_S: f64 = 500_000.0;
 const BATCH: usize = 5_000;
 /// How much slower the slowest batch of a hundred may be.
 const BAR: f64 = 1.1;
-const PLACE: &str = "in process, 1 writer of 500k samples/s in batches of 5000, WalSync::Always, blocks of 2 h of 10k series \
-                     converted in another thread or not, wall time from offer to commit, real files";
+const PLACE: &str = "in process, 1 writer of 500k samples/s in batches of 5000, WalSync::Always, a day of 10k series in 12 blocks \
+                     converted by the background worker or not, wall time from offer to commit, real files";
 
-pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let data = Data::mixed("c10k", options.pick(10_000, 100), options.pick(WINDOW_SCRAPES, 20));
-    let (pairs, seconds) = (options.pick(5, 1), options.pick(8.0, 0.2));
-    let (mut ratios, mut without, mut with, mut rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+pub(super) fn run(day: &Day, options: &Options, report: &mut Report) -> Result<()> {
+    let (pairs, seconds) = (options.pick(9, 1), options.pick(20.0, 0.2));
+    let (mut ratios, mut without, mut with) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut medians, mut rates, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut last_s = options.pick(5.0, 0.2);
     for pair in 0..pairs {
         // Which of the two comes first takes turns: the machine's moods are not to favour one.
         let order = if pair % 2 == 0 { [false, true] } else { [true, false] };
-        let mut p99 = [0.0; 2];
+        let mut latencies = [Vec::new(), Vec::new()];
         for converting in order {
-            let dir = tempfile::tempdir()?;
-            let round = round(dir.path(), &data, converting, seconds)?;
-            p99[usize::from(converting)] = round.p99_ms;
-            rates.extend(round.converted_per_s);
+            // With the conversion it lasts as long as that; without, as long as a conversion did, or does as a rule.
+            let round = round(day, converting, if converting { seconds } else { last_s })?;
+            if let Some((rate, took_s)) = round.converted {
+                rates.push(rate);
+                last_s = took_s;
+            }
+            latencies[usize::from(converting)] = round.latencies_ms;
         }
-        ratios.push(p99[1] / p99[0]);
-        without.push(p99[0]);
-        with.push(p99[1]);
+        latencies.iter_mut().for_each(|latencies| latencies.sort_by(f64::total_cmp));
+        let [without_ms, with_ms] = latencies;
+        counts.push(without_ms.len().min(with_ms.len()) as f64);
+        medians.push((percentile(&without_ms, 0.5), percentile(&with_ms, 0.5)));
+        let (without_ms, with_ms) = (percentile(&without_ms, 0.99), percentile(&with_ms, 0.99));
+        ratios.push(with_ms / without_ms);
+        without.push(without_ms);
+        with.push(with_ms);
     }
     let mut add = |figure, unit, value, baseline| {
         report.add(&Figure { case: "append beside conversion", figure, unit, value, baseline, place: PLACE })
     };
+    let (p50_without, p50_with) = medians.into_iter().unzip();
+    add("p50", "ms", median(p50_with), Some(("without", median(p50_without))))?;
     add("p99", "ms", median(with), Some(("without", median(without))))?;
     add("p99, median of pairs", "ratio", median(ratios), Some(("the bar", BAR)))?;
-    if !rates.is_empty() {
-        add("converted meanwhile", "samples/s", median(rates), None)?;
-    }
-    Ok(())
+    add("batches of a round", "batches", median(counts), None)?;
+    Ok(add("converted meanwhile", "samples/s", median(rates), None)?)
 }
 
 struct Round {
-    p99_ms: f64,
-    converted_per_s: Option<f64>,
+    latencies_ms: Vec<f64>,
+    /// Samples a second, and how many seconds.
+    converted: Option<(f64, f64)>,
 }
 
-fn round(dir: &Path, data: &Data, converting: bool, seconds: f64) -> Result<Round> {
+fn round(day: &Day, converting: bool, seconds: f64) -> Result<Round> {
+    let dir = tempfile::tempdir()?;
+    day.copy_blocks(dir.path(), day.windows)?;
     let mut options = EngineOptions::default();
-    options.background.interval = None;
+    options.background.interval = converting.then_some(Duration::from_millis(1));
     // Nothing but the conversion is to come between.
     options.hot.head_bytes_max = u64::MAX;
-    let engine = Engine::open_with(AsyncEngine::builder(dir).options(options))?;
-    let blocks = 2;
-    for window in 0..blocks {
-        let mut batch = engine.appender();
-        for series in &data.series {
-            for (ms, value) in series.samples.timestamps_ms.iter().zip(&series.samples.values) {
-                batch.append(&series.labels, ms + window * WINDOW_MS, *value)?;
-            }
-        }
-        batch.commit()?;
-        engine.seal()?;
-    }
+    let engine = Engine::open_with(AsyncEngine::builder(dir.path()).options(options))?;
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let converter = converting.then(|| scope.spawn(|| convert(&engine, &stop)));
-        let p99_ms = write(&engine, seconds).map_err(|e| e.to_string());
+        let watch = converting.then(|| scope.spawn(|| watch(&engine, day, &stop)));
+        let latencies_ms = write(&engine, seconds, &stop);
         stop.store(true, Ordering::SeqCst);
-        let converted =
-            converter.map(|thread| thread.join().expect("invariant: the converter does not panic"));
-        let converted_per_s = converted.transpose()?;
-        Ok::<_, Box<dyn std::error::Error>>(Round { p99_ms: p99_ms?, converted_per_s })
+        let converted = watch.map(|thread| thread.join().expect("invariant: the watch does not panic"));
+        Ok(Round { latencies_ms: latencies_ms?, converted })
     })
 }
 
-/// Converts what is sealed, as the worker does, until there is no more. Gives samples a second.
-fn convert(engine: &Engine, stop: &AtomicBool) -> std::result::Result<f64, String> {
+/// Stops the writer when the worker has converted all blocks. Gives samples a second, and the seconds.
+fn watch(engine: &Engine, day: &Day, stop: &AtomicBool) -> (f64, f64) {
     let started = Instant::now();
-    let flushed = engine.convert_due(i64::MAX).map_err(|e| e.to_string())?;
-    let rate = flushed.samples as f64 / started.elapsed().as_secs_f64();
-    if !stop.load(Ordering::SeqCst) {
-        eprintln!("the conversion ended before the writer did: its share of the round is less");
+    while engine.stats().hot.blocks.count > 0 && !stop.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(5));
     }
-    Ok(rate)
+    stop.store(true, Ordering::SeqCst);
+    let seconds = started.elapsed().as_secs_f64();
+    (day.samples as f64 / seconds, seconds)
 }
 
-/// Offers batches at their times. Gives the latency that one batch of a hundred exceeds, in milliseconds.
-fn write(engine: &Engine, seconds: f64) -> Result<f64> {
+/// The latency that all but this part of the sorted ones do not exceed.
+fn percentile(latencies_ms: &[f64], part: f64) -> f64 {
+    let place = (latencies_ms.len() as f64 * part) as usize;
+    latencies_ms.get(place).copied().unwrap_or(f64::NAN)
+}
+
+/// Offers batches at their times, for so many seconds or until it is stopped. Gives their latencies, in milliseconds.
+fn write(engine: &Engine, seconds: f64, stop: &AtomicBool) -> Result<Vec<f64>> {
     let labels = labels(BATCH);
     // After everything that is sealed.
     let start_ms = 1_767_225_600_000 + 30 * 86_400_000;
@@ -114,7 +119,10 @@ fn write(engine: &Engine, seconds: f64) -> Result<f64> {
     let batches = (seconds / every.as_secs_f64()) as u32;
     let begun = Instant::now();
     let mut latencies = Vec::new();
-    for n in 1..=batches {
+    for n in 1..=batches.max(1) {
+        if n > 1 && stop.load(Ordering::SeqCst) {
+            break;
+        }
         let offered = begun + every * n;
         while let Some(left) = offered.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             if left > Duration::from_micros(200) { thread::sleep(left / 2) } else { hint::spin_loop() }
@@ -127,6 +135,5 @@ fn write(engine: &Engine, seconds: f64) -> Result<f64> {
         batch.commit()?;
         latencies.push(offered.elapsed().as_secs_f64() * 1e3);
     }
-    latencies.sort_by(f64::total_cmp);
-    Ok(latencies[latencies.len() * 99 / 100])
+    Ok(latencies)
 }

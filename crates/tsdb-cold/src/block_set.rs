@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tsdb_core::{Block, BlockId, ChunkEncoding};
+use tsdb_core::{Block, BlockId, LabelIndex};
 
 use crate::{Error, Partition, Result};
 
@@ -75,16 +75,11 @@ impl<'a> BlockSet<'a> {
 
     fn survey(&mut self) -> Result<()> {
         for block in &self.blocks {
-            for ordinal in 0..block.meta().series {
-                for (name, _) in block.labels(ordinal)?.iter() {
-                    match self.series_with.get_mut(name) {
-                        Some(series) => *series += 1,
-                        None => drop(self.series_with.insert(name.to_owned(), 1)),
-                    }
-                }
-                self.has_histograms = self.has_histograms
-                    || block.chunks(ordinal)?.iter().any(|chunk| chunk.encoding != ChunkEncoding::Float);
+            for name in block.label_names()? {
+                let series = block.postings_having(&name)?.len();
+                *self.series_with.entry(name).or_default() += series as u64;
             }
+            self.has_histograms = self.has_histograms || block.has_histograms()?;
         }
         Ok(())
     }

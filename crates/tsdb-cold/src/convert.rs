@@ -69,8 +69,9 @@ impl BlockToParquetConverter {
 }
 
 fn source(block: &Block, deletes: Deletes) -> SeriesSource<'_, Error> {
+    let mut labels = block.labels_reader();
     let read = move |ordinal| {
-        let labels = block.labels(ordinal)?;
+        let labels = labels.labels(ordinal)?;
         let mut samples = block.samples(ordinal, TimeRange::ALL)?;
         deletes.apply(&labels, &mut samples);
         Ok(Series { labels, samples })

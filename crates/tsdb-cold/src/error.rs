@@ -10,6 +10,9 @@ pub enum Error {
     /// The store under the cold tier failed; the message names the object. Worth a retry when the cause is.
     #[error("cold store: {0}")]
     Store(#[from] object_store::Error),
+    /// A call that writes, on a cold tier that was opened to be read only.
+    #[error("the cold tier was opened to be read only")]
+    ReadOnly,
     /// A cold file could not be written or read.
     #[error("cold file {path}: {source}")]
     File {
@@ -92,6 +95,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// The path of the object that was asked for and is not there, if that is the error.
+    #[must_use]
+    pub fn missing_object(&self) -> Option<&str> {
+        let error = match self {
+            Self::Store(error) => error,
+            Self::File { source, .. } => match source.as_ref() {
+                tsdb_parquet_io::Error::Store { source, .. } => source.as_ref(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        match error {
+            object_store::Error::NotFound { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// Puts the path of the cold file to an error of the Parquet layer.
     pub(crate) fn file(path: &object_store::path::Path) -> impl FnOnce(tsdb_parquet_io::Error) -> Self {
         let path = path.to_string();

@@ -1,8 +1,24 @@
 //! How far a long piece of work is, and the way to stop it.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 
 use crate::{Error, Result};
+
+/// Lets other tasks of the thread go on, and the work be dropped: local stores never wait, and what is between two calls to
+/// them is work for a processor.
+pub(crate) async fn give_way() {
+    let mut given = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
 
 /// What a conversion or compaction tells about itself while it runs. Share it with the thread that wants to know, or
 /// that wants the work to stop.

@@ -104,7 +104,32 @@ impl ColdTier {
     /// [`Error::CatalogDamaged`], [`Error::CatalogMissing`], [`Error::TombstoneDamaged`] and
     /// [`Error::UnsupportedVersion`] say what cannot be used; [`Error::Store`] that it could not be read.
     pub async fn open(store: Arc<dyn ObjectStore>, options: ColdOptions) -> Result<Self> {
-        let catalog = Catalog::open(Arc::clone(&store)).await?;
+        Self::with(Catalog::open(Arc::clone(&store)).await?, store, options).await
+    }
+
+    /// Opens the cold tier in `store` to be read only: as it is now, whether someone else writes to it or not. Nothing is
+    /// written. What is committed later is not seen; [`is_current`](Self::is_current) tells. Every call that writes fails
+    /// with [`Error::ReadOnly`].
+    ///
+    /// Files that a writer elsewhere merges or expires are removed without regard to who reads here.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); also, as [`Error::Store`], that something was removed meanwhile: then open again.
+    pub async fn open_read_only(store: Arc<dyn ObjectStore>, options: ColdOptions) -> Result<Self> {
+        Self::with(Catalog::open_read_only(Arc::clone(&store)).await?, store, options).await
+    }
+
+    /// Whether the store still has the catalog snapshot and the tombstones that this tier has.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store cannot be listed.
+    pub async fn is_current(&self) -> Result<bool> {
+        let numbers = tombstones::numbers(self.store.as_ref()).await?;
+        let known = self.live();
+        Ok(self.catalog.is_newest().await? && known.tombstones.iter().map(|(number, _)| number).eq(numbers))
+    }
+
+    async fn with(catalog: Catalog, store: Arc<dyn ObjectStore>, options: ColdOptions) -> Result<Self> {
         let snapshot = catalog.snapshot();
         let tombstones = tombstones::load(store.as_ref(), snapshot.files.iter().map(Arc::as_ref)).await?;
         let live = Live { index: Arc::new(ColdBlockIndex::new(&snapshot)), tombstones };
@@ -160,9 +185,11 @@ impl ColdTier {
     /// tier while this runs, or call it again with a higher one.
     ///
     /// # Errors
+    /// [`Error::Fenced`] when another writer has taken over.
     /// [`Error::Core`] for matchers that no selector can say. [`Error::Store`]; then the delete may still be found done by the
     /// next open.
     pub async fn delete(&self, tombstone: Tombstone, elsewhere: &Unconverted) -> Result<()> {
+        self.catalog.check_writable()?;
         // What is written must be read again.
         Tombstone::decode(&tombstone.encode())?;
         let _one_at_a_time = self.deleting.lock().await;
@@ -174,6 +201,7 @@ impl ColdTier {
         {
             return Ok(());
         }
+        self.catalog.check_not_fenced().await?;
         let number = tombstones::put(self.store.as_ref(), live.tombstones.next_number(), &tombstone).await?;
         self.publish(|live| live.tombstones.insert(number, tombstone));
         Ok(())

@@ -13,7 +13,7 @@ use tsdb_core::{Deletes, Tombstone, Tombstones};
 use crate::{ColdFile, Error, Result};
 
 /// Where the tombstones are, under the cold root.
-const TOMBSTONES_DIR: &str = "tombstones";
+pub(crate) const TOMBSTONES_DIR: &str = "tombstones";
 
 impl ColdFile {
     /// The tombstones that delete samples which may still be in the file.
@@ -28,18 +28,23 @@ pub(crate) async fn load<'a>(
     files: impl Iterator<Item = &'a ColdFile>,
 ) -> Result<Tombstones> {
     let mut tombstones = Tombstones::default();
-    let listed: Vec<_> = store.list(Some(&Path::from(TOMBSTONES_DIR))).try_collect().await?;
-    for object in listed {
-        let stem = object.location.filename().and_then(|name| name.strip_suffix(".tombstone"));
-        let Some(number) = stem.filter(|stem| stem.len() == 20).and_then(|stem| stem.parse().ok()) else {
-            continue;
-        };
-        let bytes = store.get(&object.location).await?.bytes().await?;
-        let damaged = |source| Error::TombstoneDamaged { path: object.location.to_string(), source };
+    for number in numbers(store).await? {
+        let path = path(number);
+        let bytes = store.get(&path).await?.bytes().await?;
+        let damaged = |source| Error::TombstoneDamaged { path: path.to_string(), source };
         tombstones.insert(number, Tombstone::decode(&bytes).map_err(damaged)?);
     }
     files.for_each(|file| tombstones.skip_to(file.tombstones_below));
     Ok(tombstones)
+}
+
+/// The numbers of all tombstones, ascending. Names that are not a tombstone's are passed over.
+pub(crate) async fn numbers(store: &dyn ObjectStore) -> Result<Vec<u64>> {
+    let listed: Vec<_> = store.list(Some(&Path::from(TOMBSTONES_DIR))).try_collect().await?;
+    let number = |name: &str| name.strip_suffix(".tombstone").filter(|n| n.len() == 20)?.parse().ok();
+    let mut numbers: Vec<u64> = listed.iter().filter_map(|meta| number(meta.location.filename()?)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// Puts a tombstone under the first free number from `number` on, which it returns; durable when it does.

@@ -19,10 +19,15 @@ impl<'a> Appender<'a> {
         Self { batch: engine.hot().appender(), engine }
     }
 
+    fn check_writable(&self) -> Result<()> {
+        self.engine.check_writable()
+    }
+
     /// Adds a float sample. The reference that comes back finds the series again without its labels.
     ///
     /// # Errors
-    /// [`Error::Core`](crate::Error::Core) for a timestamp outside the years 1 to 9999 (milliseconds since the Unix epoch).
+    /// [`Error::Hot`](crate::Error::Hot) for a timestamp outside the years 1 to 9999 (milliseconds since the Unix epoch);
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn append(&mut self, labels: &Labels, timestamp_ms: i64, value: f64) -> Result<SeriesRef> {
         self.append_value(labels, timestamp_ms, SampleValue::Float(value))
     }
@@ -37,6 +42,7 @@ impl<'a> Appender<'a> {
         timestamp_ms: i64,
         value: SampleValue,
     ) -> Result<SeriesRef> {
+        self.check_writable()?;
         Ok(self.batch.append(labels, timestamp_ms, value)?)
     }
 
@@ -51,6 +57,7 @@ impl<'a> Appender<'a> {
     /// # Errors
     /// As [`append_value`](Self::append_value), and for a reference that the batch does not [know](Self::knows).
     pub fn append_ref(&mut self, series: SeriesRef, timestamp_ms: i64, value: SampleValue) -> Result<()> {
+        self.check_writable()?;
         Ok(self.batch.append_ref(series, timestamp_ms, value)?)
     }
 
@@ -60,7 +67,9 @@ impl<'a> Appender<'a> {
     ///
     /// # Errors
     /// [`Error::Hot`](crate::Error::Hot) when the WAL cannot be written: then no sample of the batch is visible.
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn commit(self) -> Result<Committed> {
+        self.check_writable()?;
         let committed = self.batch.commit()?;
         self.engine.seal_if_needed();
         Ok(committed)

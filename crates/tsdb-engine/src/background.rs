@@ -1,6 +1,7 @@
 //! The background worker: a thread that does what is due, round by round, for as long as the engine is open.
 //!
-//! It never holds up ingest: it shares no lock with commits, and sealing has one of its own. A round that fails is tried
+//! It never holds up ingest: it shares no lock with commits for longer than a moment, sealing has one of its own, and where
+//! processors are scarce its thread stands back. A round that fails is tried
 //! again, later and later; what failed is in [`BackgroundStats`]. Closing the engine stops it in the middle of a file, of
 //! which nothing stays.
 
@@ -47,6 +48,7 @@ impl Background {
         let (store, stop) = (Arc::clone(&background.store), Arc::clone(&background.stop));
         let stats = Arc::clone(&background.stats);
         let work = move || {
+            stand_back(options.niceness);
             // One `block_on` for the thread's life: connections of a remote store are driven by it between rounds.
             runtime.block_on(async {
                 let mut wait = interval;
@@ -98,6 +100,19 @@ impl Drop for Background {
         self.stop();
     }
 }
+
+/// Lowers the priority of this thread, and of those that it starts. It is no error where that cannot be done.
+#[cfg(target_os = "linux")]
+fn stand_back(niceness: u8) {
+    use rustix::process::setpriority_process;
+    // For Linux the priority is a thread's, whatever the call is named.
+    if let Err(error) = setpriority_process(Some(rustix::thread::gettid()), i32::from(niceness.min(19))) {
+        tracing::debug!(%error, "the background worker keeps the priority of the process");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stand_back(_niceness: u8) {}
 
 impl BackgroundStats {
     /// Counts a round. Gives the time to wait until the next one.

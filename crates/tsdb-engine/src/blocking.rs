@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use futures::StreamExt;
+use futures::stream::Fuse;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tsdb_core::{Labels, Matcher, Series, TimeRange};
 use tsdb_hot::Recovery;
@@ -16,7 +17,7 @@ use crate::{
     Verified,
 };
 
-/// A hybrid time-series store, open for reading and writing, without `async`.
+/// A hybrid time-series store, open for reading and writing, or to be read only, without `async`.
 #[derive(Debug)]
 pub struct Engine {
     engine: crate::Engine,
@@ -42,6 +43,30 @@ impl Engine {
         Ok(Self { engine, runtime })
     }
 
+    /// As [`crate::Engine::open_read_only`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn open_read_only(dir: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_read_only_with(crate::Engine::builder(dir))
+    }
+
+    /// As [`EngineBuilder::open_read_only`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn open_read_only_with(builder: EngineBuilder) -> Result<Self> {
+        let runtime = runtime()?;
+        let engine = runtime.block_on(builder.open_read_only())?;
+        Ok(Self { engine, runtime })
+    }
+
+    /// As [`crate::Engine::is_read_only`].
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.engine.is_read_only()
+    }
+
     /// What opening found in the WAL.
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
@@ -60,7 +85,7 @@ impl Engine {
     /// [`Error::InsideRuntime`]; the iterator ends at its first error.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesIter<'_>> {
         refuse_inside_runtime()?;
-        Ok(SeriesIter { series: self.engine.select(matchers, range), runtime: &self.runtime })
+        Ok(SeriesIter { series: self.engine.select(matchers, range).fuse(), runtime: &self.runtime })
     }
 
     /// As [`crate::Engine::seal`].
@@ -207,7 +232,7 @@ impl Engine {
 
 /// The series of one query, read as the iterator is driven.
 pub struct SeriesIter<'a> {
-    series: SeriesStream,
+    series: Fuse<SeriesStream>,
     runtime: &'a Runtime,
 }
 

@@ -19,14 +19,14 @@ use crate::background::Background;
 use crate::error::{Error, Result};
 use crate::select::{self, SeriesStream};
 use crate::store::{Flushed, Maintained, Store};
-use crate::{Appender, EngineBuilder, EngineStats};
+use crate::{Appender, BackgroundOptions, EngineBuilder, EngineStats};
 
 /// The file that an open engine holds locked.
 const LOCK_FILE: &str = "LOCK";
 /// The directory of the cold tier.
-const COLD_DIR: &str = "cold";
+pub(crate) const COLD_DIR: &str = "cold";
 
-/// A hybrid time-series store, open for reading and writing.
+/// A hybrid time-series store, open for reading and writing, or to be read only.
 ///
 /// Appends are synchronous; what reads or moves data is `async`, for cold data may be remote. Local files
 /// are read on the calling thread. All methods take `&self`: share it in an [`Arc`].
@@ -37,8 +37,6 @@ pub struct Engine {
     store: Arc<Store>,
     recovery: Recovery,
     dir: PathBuf,
-    /// Held until the engine is dropped.
-    _lock: Box<dyn VfsLock>,
 }
 
 impl Engine {
@@ -51,6 +49,15 @@ impl Engine {
         Self::builder(dir).open().await
     }
 
+    /// Opens the store in `dir` to be read only, with default settings, also while another process has it open for writing:
+    /// see [`EngineBuilder::open_read_only`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_read_only(dir: impl Into<PathBuf>) -> Result<Self> {
+        Self::builder(dir).open_read_only().await
+    }
+
     /// Settings and components for an engine in `dir`.
     #[must_use]
     pub fn builder(dir: impl Into<PathBuf>) -> EngineBuilder {
@@ -59,7 +66,7 @@ impl Engine {
 
     pub(crate) async fn open_built(builder: EngineBuilder) -> Result<Self> {
         let lock = take_lock(builder.vfs.as_ref(), &builder.dir, builder.create)?;
-        let store = cold_store(&builder)?;
+        let store = cold_store(&builder, false)?;
         let EngineBuilder { dir, options, vfs, cold_store, clock, .. } = builder;
         // Into a directory of its own nobody else writes: the lock keeps them out.
         let grace_ms = if cold_store.is_some() { options.lifecycle.orphan_grace_ms } else { 0 };
@@ -71,9 +78,27 @@ impl Engine {
             HotStore::open(Arc::clone(&vfs), &dir, options.hot, &handed_over, cold.next_sequence())?;
         drop(catalog);
         cold.forget_handed_over().await;
-        let store = Arc::new(Store::new(hot, cold, clock, options.lifecycle));
+        let store = Arc::new(Store::new(hot, cold, clock, options.lifecycle, Some(lock.into())));
         let background = Background::start(Arc::clone(&store), options.background)?;
-        Ok(Self { background, auto_seal: AutoSeal::default(), store, recovery, dir, _lock: lock })
+        Ok(Self { background, auto_seal: AutoSeal::default(), store, recovery, dir })
+    }
+
+    /// An engine over what was found in `dir`, that changes nothing.
+    pub(crate) fn read_only(store: Store, recovery: Recovery, dir: PathBuf) -> Result<Self> {
+        let store = Arc::new(store);
+        let none = BackgroundOptions { interval: None, ..BackgroundOptions::default() };
+        let background = Background::start(Arc::clone(&store), none)?;
+        Ok(Self { background, auto_seal: AutoSeal::default(), store, recovery, dir })
+    }
+
+    /// Whether the engine was opened to be read only.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.store.is_read_only()
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.is_read_only() { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
     /// What opening found in the WAL.
@@ -106,6 +131,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Hot`]. Nothing is lost: what was not sealed stays in the head and in the WAL.
     pub async fn seal(&self) -> Result<u64> {
+        self.check_writable()?;
         self.store.seal().await
     }
 
@@ -115,6 +141,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Hot`] or [`Error::Cold`]. Nothing is lost: what was not converted stays in its block.
     pub async fn flush(&self) -> Result<Flushed> {
+        self.check_writable()?;
         self.store.seal().await?;
         self.store.convert(self.now_ms(), |all| all).await
     }
@@ -127,6 +154,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Hot`], [`Error::Cold`]; then some of the samples may be deleted.
     pub async fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
+        self.check_writable()?;
         if range.is_empty() {
             return Ok(());
         }
@@ -140,6 +168,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Cold`]. The merges that were committed stay; of the one that failed nothing does.
     pub async fn compact(&self) -> Result<Compacted> {
+        self.check_writable()?;
         self.store.compact(CompactionMode::Full, self.now_ms()).await
     }
 
@@ -149,6 +178,7 @@ impl Engine {
     /// # Errors
     /// The first one of a step.
     pub async fn maintain(&self, now_ms: i64) -> Result<Maintained> {
+        self.check_writable()?;
         self.store.maintain(now_ms).await
     }
 
@@ -157,6 +187,7 @@ impl Engine {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub async fn convert_due(&self, now_ms: i64) -> Result<Flushed> {
+        self.check_writable()?;
         self.store.convert_due(now_ms).await
     }
 
@@ -165,6 +196,7 @@ impl Engine {
     /// # Errors
     /// As [`compact`](Self::compact).
     pub async fn compact_due(&self, now_ms: i64) -> Result<Compacted> {
+        self.check_writable()?;
         self.store.compact(CompactionMode::Due, now_ms).await
     }
 
@@ -174,6 +206,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Hot`], [`Error::Cold`].
     pub async fn expire(&self, now_ms: i64) -> Result<(Expired, u64)> {
+        self.check_writable()?;
         self.store.expire(now_ms).await
     }
 
@@ -183,6 +216,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Cold`].
     pub async fn sweep(&self, now_ms: i64) -> Result<u64> {
+        self.check_writable()?;
         self.store.sweep(now_ms).await
     }
 
@@ -206,7 +240,7 @@ impl Engine {
     /// Makes everything that was appended durable, says so in the WAL, so that any damage to it is found by the next
     /// opening, and closes the store. Dropping the engine instead loses nothing that
     /// [`WalSync`](crate::WalSync) promises, but cannot report an error; and damage to the last write can then not be
-    /// told from one that a crash tore.
+    /// told from one that a crash tore. An engine that only reads has nothing to make durable.
     ///
     /// # Errors
     /// [`Error::Hot`] when the last sync of the WAL fails.
@@ -252,17 +286,20 @@ impl fmt::Debug for Engine {
     }
 }
 
+/// Refuses a directory that is no store.
+pub(crate) fn check_store(vfs: &dyn Vfs, dir: &std::path::Path) -> Result<()> {
+    match vfs.metadata(&dir.join(LOCK_FILE)) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NoStore { dir: dir.to_owned() }),
+        Err(source) => Err(Error::Directory { dir: dir.to_owned(), source }),
+    }
+}
+
 pub(crate) fn take_lock(vfs: &dyn Vfs, dir: &std::path::Path, create: bool) -> Result<Box<dyn VfsLock>> {
     let failed = |source| Error::Directory { dir: dir.to_owned(), source };
     let lock_path = dir.join(LOCK_FILE);
     if !create {
-        match vfs.metadata(&lock_path) {
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::NoStore { dir: dir.to_owned() });
-            }
-            Err(e) => return Err(failed(e)),
-        }
+        check_store(vfs, dir)?;
     }
     vfs.create_dir_all(dir).map_err(failed)?;
     match vfs.lock(&lock_path) {
@@ -272,12 +309,14 @@ pub(crate) fn take_lock(vfs: &dyn Vfs, dir: &std::path::Path, create: bool) -> R
     }
 }
 
-/// The cold store that was asked for, or the one of the data directory, put in order after a crash.
-pub(crate) fn cold_store(builder: &EngineBuilder) -> Result<Arc<dyn ObjectStore>> {
+/// The cold store that was asked for, or the one of the data directory, put in order after a crash: `all` of it, or as much
+/// as the tier needs that it is opened for.
+pub(crate) fn cold_store(builder: &EngineBuilder, all: bool) -> Result<Arc<dyn ObjectStore>> {
     if let Some(store) = &builder.cold_store {
         return Ok(Arc::clone(store));
     }
     let store = VfsStore::new(Arc::clone(&builder.vfs), builder.dir.join(COLD_DIR));
-    store.recover().map_err(tsdb_cold::Error::from)?;
+    let recovered = if all { store.recover() } else { store.recover_for_tier() };
+    recovered.map_err(tsdb_cold::Error::from)?;
     Ok(Arc::new(store))
 }

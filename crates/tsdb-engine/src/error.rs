@@ -21,6 +21,27 @@ pub enum Error {
         /// The data directory that was asked for.
         dir: PathBuf,
     },
+    /// A call that writes, on an engine that was opened to be read only.
+    #[error("the store was opened to be read only: open it for writing to change it")]
+    ReadOnly,
+    /// A writer elsewhere has removed a cold file that this read-only engine was about to read: what was in it is in another
+    /// file now, or has expired.
+    #[error(
+        "cold file {path} was removed by the process that writes to the store, after the store was opened here to be read \
+         only: open it again"
+    )]
+    Outdated {
+        /// The file's path in the cold store.
+        path: String,
+    },
+    /// A writer elsewhere changes the store faster than it can be opened to be read.
+    #[error("the data directory {} changed each of the {tries} times that it was read: try again", dir.display())]
+    Unsettled {
+        /// The data directory.
+        dir: PathBuf,
+        /// How many times it was read.
+        tries: u32,
+    },
     /// The data directory cannot be used.
     #[error("data directory {}: {source}", dir.display())]
     Directory {
@@ -44,4 +65,17 @@ pub enum Error {
     /// The runtime of the blocking facade could not be started, or a task of the engine was cancelled.
     #[error("async runtime: {0}")]
     Runtime(String),
+}
+
+impl Error {
+    /// What an error means to an engine that only reads.
+    pub(crate) fn seen_read_only(self) -> Self {
+        match &self {
+            Self::Cold(error) => match error.missing_object() {
+                Some(path) => Self::Outdated { path: path.to_owned() },
+                None => self,
+            },
+            _ => self,
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod lookup;
 mod options;
+mod read_only;
 mod select;
 mod stats;
 mod store;

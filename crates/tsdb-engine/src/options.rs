@@ -65,6 +65,9 @@ pub struct BackgroundOptions {
     pub interval: Option<Duration>,
     /// After a round that failed, the next ones wait longer and longer, up to this.
     pub backoff_max: Duration,
+    /// How far the worker's thread stands back where processors are scarce: a nice value from 0, as important as those who
+    /// write, to 19. Linux only; elsewhere the worker has the priority of the process.
+    pub niceness: u8,
 }
 
 impl BackgroundOptions {
@@ -72,10 +75,12 @@ impl BackgroundOptions {
     pub const INTERVAL: Duration = Duration::from_secs(15);
     /// Default of [`BackgroundOptions::backoff_max`].
     pub const BACKOFF_MAX: Duration = Duration::from_secs(300);
+    /// Default of [`BackgroundOptions::niceness`]: beside a busy thread the worker has a tenth of a processor.
+    pub const NICENESS: u8 = 10;
 }
 
 impl Default for BackgroundOptions {
     fn default() -> Self {
-        Self { interval: Some(Self::INTERVAL), backoff_max: Self::BACKOFF_MAX }
+        Self { interval: Some(Self::INTERVAL), backoff_max: Self::BACKOFF_MAX, niceness: Self::NICENESS }
     }
 }

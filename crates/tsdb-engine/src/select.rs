@@ -34,7 +34,14 @@ pub(crate) fn sources(store: &Store, matchers: &Arc<[Matcher]>, range: TimeRange
     let cold = store.cold.view();
     let mut hot = hot.sources_without([&before, cold.tombstones()]);
     hot.retain(|source| source.time_range().overlaps(range));
-    Sources { hot, cold: cold.sources(matchers, range) }
+    let mut cold = cold.sources(matchers, range);
+    if store.is_read_only() {
+        for source in &mut cold {
+            let series = std::mem::replace(&mut source.series, stream::empty().boxed());
+            source.series = series.map_err(Error::seen_read_only).boxed();
+        }
+    }
+    Sources { hot, cold }
 }
 
 pub(crate) fn merged(store: &Store, matchers: &[Matcher], range: TimeRange) -> SeriesStream {

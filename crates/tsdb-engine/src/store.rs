@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tsdb_cold::{ColdTier, Compacted, CompactionMode, Expired, Progress, Unconverted};
 use tsdb_core::{BlockId, Matcher, TimeRange, Tombstone};
 use tsdb_hot::{HotSource, HotStore};
+use tsdb_vfs::VfsLock;
 
 use crate::clock::Clock;
 use crate::due;
@@ -54,6 +55,9 @@ pub(crate) struct Store {
     pub(crate) cold: ColdTier,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: LifecycleOptions,
+    /// The lock of the data directory, held until the last work on a thread of its own is done. `None`: the tiers were opened
+    /// to be read only, and someone else may remove cold files.
+    lock: Option<Arc<dyn VfsLock>>,
     /// Of all conversions and compactions; cancelled when the engine closes.
     pub(crate) progress: Progress,
     pub(crate) sealing: Arc<Mutex<()>>,
@@ -75,12 +79,14 @@ impl Store {
         cold: ColdTier,
         clock: Arc<dyn Clock>,
         lifecycle: LifecycleOptions,
+        lock: Option<Arc<dyn VfsLock>>,
     ) -> Self {
         Self {
             hot: Arc::new(hot),
             cold,
             clock,
             lifecycle,
+            lock,
             progress: Progress::default(),
             sealing: Arc::default(),
             maintenance: Mutex::default(),
@@ -88,11 +94,36 @@ impl Store {
         }
     }
 
-    /// Seals on a thread of its own: it is work for a processor, and other tasks go on meanwhile.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// Seals on a thread of its own: it is work for a processor, and other tasks go on meanwhile. Who stops waiting for it does
+    /// not stop it.
     pub(crate) async fn seal(&self) -> Result<u64> {
-        let _one_at_a_time = self.sealing.lock().await;
-        let hot = Arc::clone(&self.hot);
-        Ok(blocking(move || hot.seal()).await?.len() as u64)
+        let one_at_a_time = Arc::clone(&self.sealing).lock_owned().await;
+        let sealed = self.blocking(move |hot| {
+            let sealed = hot.seal();
+            drop(one_at_a_time);
+            sealed
+        });
+        Ok(sealed.await?.len() as u64)
+    }
+
+    /// Runs work of the hot tier where it may block. It is done to its end, also when nobody waits for it any more and the
+    /// engine is gone: it holds the lock of the directory until then.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&HotStore) -> tsdb_hot::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (hot, lock) = (Arc::clone(&self.hot), self.lock.clone());
+        let work = move || {
+            let done = work(&hot);
+            drop(hot);
+            drop(lock);
+            done
+        };
+        Ok(tokio::task::spawn_blocking(work).await.map_err(|e| Error::Runtime(e.to_string()))??)
     }
 
     /// Seals a head that is over its limits, or that nothing came to for a while.
@@ -219,8 +250,8 @@ impl Store {
         loop {
             let tombstone = Tombstone { below_sequence, range, matchers: matchers.to_vec() };
             self.cold.delete(tombstone, &self.unconverted()).await?;
-            let (hot, matchers) = (Arc::clone(&self.hot), matchers.to_vec());
-            let deleted_below = blocking(move || hot.delete(&matchers, range)).await?;
+            let matchers = matchers.to_vec();
+            let deleted_below = self.blocking(move |hot| hot.delete(&matchers, range)).await?;
             if deleted_below == below_sequence {
                 return Ok(());
             }
@@ -233,11 +264,4 @@ impl Store {
         let older = self.hot.older_sources();
         Unconverted { live_sequence: older.live_sequence, sources: older.sources }
     }
-}
-
-/// Runs work of the hot tier where it may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> tsdb_hot::Result<T> + Send + 'static,
-) -> Result<T> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(|e| Error::Runtime(e.to_string()))??)
 }

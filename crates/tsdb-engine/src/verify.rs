@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tsdb_cold::{ColdTier, Rebuilt, rebuild_catalog};
 use tsdb_hot::{RepairedSegment, repair_wal};
 
-use crate::engine::{cold_store, take_lock};
+use crate::engine::{check_store, cold_store, take_lock};
 use crate::error::{Error, Result};
 use crate::{Engine, EngineBuilder};
 
@@ -15,7 +15,8 @@ use crate::{Engine, EngineBuilder};
 pub struct Verified {
     /// Segments of the write-ahead log that were read. Those of an open store were read when it was opened.
     pub segments: u64,
-    /// Bytes that were cut off the end of the log, for they were no whole batch: as a crash leaves it.
+    /// Bytes at the end of the log that are no whole batch: as a crash leaves it. The next opening cuts them off, or this one
+    /// has. (Or a batch that a writer was about to write.)
     pub torn_bytes: u64,
     /// Sealed blocks that were read.
     pub blocks: u64,
@@ -25,11 +26,39 @@ pub struct Verified {
     pub damaged: Vec<Error>,
 }
 
+/// How often the catalog is read again because it cannot be: a writer may have changed it meanwhile.
+const OPEN_TRIES: usize = 3;
+
 impl Verified {
     async fn read_cold(&mut self, cold: &ColdTier) {
         for file in &cold.snapshot().files {
             self.files += 1;
             if let Err(error) = cold.verify(file).await {
+                self.damaged.push(error.into());
+            }
+        }
+    }
+
+    /// As [`read_cold`](Self::read_cold), of a store that someone else may write to: a file that is gone is missed only if the
+    /// newest catalog names it.
+    async fn read_cold_beside_a_writer(&mut self, builder: &EngineBuilder) {
+        let open = || ColdTier::open_read_only(builder.cold_store_to_read(), builder.options.cold.clone());
+        let mut tries = 0;
+        let cold = loop {
+            match open().await {
+                Ok(cold) => break cold,
+                Err(_) if tries < OPEN_TRIES => tries += 1,
+                Err(error) => return self.damaged.push(error.into()),
+            }
+        };
+        for file in &cold.snapshot().files {
+            let Err(error) = cold.verify(file).await else {
+                self.files += 1;
+                continue;
+            };
+            let is_live = |cold: ColdTier| cold.snapshot().files.iter().any(|live| live.path == file.path);
+            if error.missing_object().is_none() || open().await.map_or(true, is_live) {
+                self.files += 1;
                 self.damaged.push(error.into());
             }
         }
@@ -53,18 +82,23 @@ impl Engine {
             }
         }
         verified.read_cold(self.cold()).await;
+        if self.is_read_only() {
+            // A file that a writer has merged since is none that was lost.
+            verified.damaged = verified.damaged.into_iter().map(Error::seen_read_only).collect();
+        }
         verified
     }
 }
 
 impl EngineBuilder {
-    /// As [`Engine::verify`], of a store that is not open and perhaps does not open: the log, every block and every cold file
-    /// are read, whichever of them is damaged.
+    /// As [`Engine::verify`], of a store that is not open here and perhaps does not open: the log, every block and every cold
+    /// file are read, whichever of them is damaged. Changes nothing. Another process may have the store open for writing: what
+    /// it removes meanwhile is passed over, and what it adds is not looked at.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::NoStore`], [`Error::Directory`]; [`Error::Hot`] when the directories cannot be listed.
+    /// [`Error::NoStore`], [`Error::Directory`]; [`Error::Hot`] when the directories cannot be listed.
     pub async fn verify(self) -> Result<Verified> {
-        let _lock = take_lock(self.vfs.as_ref(), &self.dir, false)?;
+        check_store(self.vfs.as_ref(), &self.dir)?;
         let hot = tsdb_hot::verify(&self.vfs, &self.dir)?;
         let mut verified = Verified {
             segments: hot.segments,
@@ -73,11 +107,7 @@ impl EngineBuilder {
             files: 0,
             damaged: hot.damaged.into_iter().map(Error::from).collect(),
         };
-        let store = cold_store(&self)?;
-        match ColdTier::open(store, self.options.cold).await {
-            Ok(cold) => verified.read_cold(&cold).await,
-            Err(error) => verified.damaged.push(error.into()),
-        }
+        verified.read_cold_beside_a_writer(&self).await;
         Ok(verified)
     }
 
@@ -90,7 +120,7 @@ impl EngineBuilder {
     pub async fn rebuild_catalog(self) -> Result<Rebuilt> {
         let _lock = take_lock(self.vfs.as_ref(), &self.dir, false)?;
         let blocks = tsdb_hot::list_blocks(Arc::clone(&self.vfs), &self.dir)?;
-        Ok(rebuild_catalog(cold_store(&self)?, &blocks).await?)
+        Ok(rebuild_catalog(cold_store(&self, true)?, &blocks).await?)
     }
 
     /// Makes a damaged write-ahead log readable again, by giving up the batches that cannot be read. The damaged segments

@@ -45,7 +45,9 @@ impl<'a> Appender<'a> {
     /// # Errors
     /// [`Error::Invalid`] for a timestamp outside 0001..=9999 or a histogram that breaks its rules;
     /// [`Error::LabelsTooLarge`], [`Error::TooManySeries`]. The sample is not in the batch then; the others are.
+    /// [`Error::ReadOnly`].
     pub fn append(&mut self, labels: &Labels, timestamp_ms: i64, value: SampleValue) -> Result<SeriesRef> {
+        self.store.check_writable()?;
         check(timestamp_ms, &value)?;
         let series = self.batch.registry().get_or_insert(labels)?;
         self.batch.push(series, timestamp_ms, value);
@@ -57,6 +59,7 @@ impl<'a> Appender<'a> {
     /// # Errors
     /// As [`Appender::append`].
     pub fn append_float(&mut self, labels: &Labels, timestamp_ms: i64, value: f64) -> Result<SeriesRef> {
+        self.store.check_writable()?;
         check_timestamp(timestamp_ms)?;
         let series = self.batch.registry().get_or_insert(labels)?;
         self.batch.push_float(series, timestamp_ms, value);
@@ -109,8 +112,10 @@ impl<'a> Appender<'a> {
     /// # Errors
     /// [`Error::StorageFull`]: refused, later commits may work. [`Error::WalPoisoned`]: a write or fsync failed.
     /// [`Error::DuplicateSample`] under [`DuplicatePolicy::Reject`]. [`Error::RecordTooLarge`]. [`Error::Io`].
+    /// [`Error::ReadOnly`].
     pub fn commit(self) -> Result<Committed> {
         let Self { store, mut batch } = self;
+        store.check_writable()?;
         if batch.is_empty() {
             return Ok(Committed::default());
         }

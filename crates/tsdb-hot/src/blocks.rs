@@ -84,10 +84,14 @@ impl BlockManager {
         Self { vfs, dir }
     }
 
-    /// The blocks, the tombstones and the files of interrupted writes.
+    /// The blocks, the tombstones and the files of interrupted writes. Nothing where there is no directory yet.
     pub(crate) fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
-        for entry in self.vfs.list(&self.dir)?.iter().filter(|entry| !entry.is_dir) {
+        let entries = match self.vfs.list(&self.dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(listing),
+            entries => entries?,
+        };
+        for entry in entries.iter().filter(|entry| !entry.is_dir) {
             let id = entry.name.strip_suffix(BLOCK_SUFFIX).and_then(|stem| stem.parse().ok());
             let number = entry.name.strip_suffix(TOMBSTONE_SUFFIX).and_then(|stem| stem.parse().ok());
             match id {

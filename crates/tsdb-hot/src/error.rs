@@ -13,6 +13,12 @@ pub enum Error {
     /// A sample, label set or histogram that cannot be stored. Nothing of the batch was stored.
     #[error(transparent)]
     Invalid(tsdb_core::Error),
+    /// A call that writes, on a store that was opened to be read only.
+    #[error("the hot tier was opened to be read only")]
+    ReadOnly,
+    /// A writer has sealed while the store was opened to be read only, so that what was read is not of one moment.
+    #[error("the hot tier was sealed by another process while it was read: open it again")]
+    Changed,
     /// A setting out of its range.
     #[error("invalid hot tier option: {0}")]
     InvalidOption(String),

@@ -31,7 +31,7 @@ use crate::registry::{Registry, SeriesId};
 use crate::seal::write_blocks;
 use crate::snapshot::HotSnapshot;
 use crate::stats::{BlockStats, HeadStats, HotStats, HotVerified, OlderSources, Recovery, WalStats};
-use crate::wal::{self, GroupWriter, IntervalSync, RepairedSegment, Replay, Wal, WalStart, replay};
+use crate::wal::{self, Access, GroupWriter, IntervalSync, RepairedSegment, Replay, Wal, WalStart, replay};
 use crate::{Error, HotOptions, Result, WalSync};
 
 /// Directory of the write-ahead log in the data directory.
@@ -40,6 +40,8 @@ const WAL_DIR: &str = "wal";
 const IDLE_MIN: u64 = 1024;
 /// Directory of sealed blocks in the data directory.
 const BLOCKS_DIR: &str = "blocks";
+/// How often a check reads the log again because it changed meanwhile.
+const VERIFY_TRIES: usize = 10;
 
 /// Makes the write-ahead log of data directory `dir` readable again after [`Error::WalDamaged`](crate::Error::WalDamaged):
 /// gives up the batches that cannot be read, and says which bytes of which segment those were. The damaged segments are
@@ -57,36 +59,45 @@ pub fn repair_wal(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<RepairedSegment>> {
 /// # Errors
 /// [`Error::Io`](crate::Error::Io).
 pub fn list_blocks(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Vec<BlockId>> {
-    match BlockManager::new(vfs, dir.join(BLOCKS_DIR)).list() {
-        Ok(listing) => Ok(listing.blocks),
-        Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
+    Ok(BlockManager::new(vfs, dir.join(BLOCKS_DIR)).list()?.blocks)
 }
 
 /// Reads everything that the hot tier has in data directory `dir`, as opening does, and every checksum, index and chunk of
-/// the blocks besides; goes on after damage, to find all of it. The store must not be open: as an opening does, this cuts a
-/// torn end off the log.
+/// the blocks besides; goes on after damage, to find all of it. Changes nothing. The store may be open: then bytes of a batch
+/// on its way may look like a torn end, and what is removed meanwhile is passed over.
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) when the directories cannot be listed.
 pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path) -> Result<HotVerified> {
     let mut verified = HotVerified::default();
     let (wal_dir, blocks_dir) = (dir.join(WAL_DIR), dir.join(BLOCKS_DIR));
-    vfs.create_dir_all(&wal_dir)?;
-    vfs.create_dir_all(&blocks_dir)?;
-    match replay(vfs.as_ref(), &wal_dir, &Arc::new(Registry::default())) {
-        Ok(replayed) => {
-            (verified.segments, verified.torn_bytes) = (replayed.segments.len() as u64, replayed.torn_bytes);
+    let mut tries = 0;
+    loop {
+        let before = vfs.list(&wal_dir).ok();
+        match replay(vfs.as_ref(), &wal_dir, &Arc::new(Registry::default()), Access::Read) {
+            Ok(replayed) => {
+                verified.segments = replayed.segments.len() as u64;
+                verified.torn_bytes = replayed.torn_bytes;
+                break;
+            }
+            // Segments that a writer dropped meanwhile are no damage.
+            Err(_) if tries < VERIFY_TRIES && vfs.list(&wal_dir).ok() != before => tries += 1,
+            Err(error) => break verified.damaged.push(error),
         }
-        Err(error) => verified.damaged.push(error),
     }
     let manager = BlockManager::new(Arc::clone(vfs), blocks_dir);
     let listing = manager.list()?;
-    verified.blocks = listing.blocks.len() as u64;
-    let blocks = listing.blocks.iter().map(|id| manager.open(id).and_then(|block| block.verify()));
-    let tombstones = listing.tombstones.iter().map(|number| manager.read_tombstone(*number).map(drop));
-    verified.damaged.extend(blocks.chain(tombstones).filter_map(Result::err));
+    let was_removed =
+        |error: &Error| matches!(error, Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound);
+    for id in &listing.blocks {
+        match manager.open(id).and_then(|block| block.verify()) {
+            Err(error) if was_removed(&error) => continue,
+            read => verified.damaged.extend(read.err()),
+        }
+        verified.blocks += 1;
+    }
+    let tombstones = listing.tombstones.iter().filter_map(|number| manager.read_tombstone(*number).err());
+    verified.damaged.extend(tombstones.filter(|error| !was_removed(error)));
     Ok(verified)
 }
 
@@ -96,6 +107,7 @@ pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path) -> Result<HotVerified> {
 #[derive(Debug)]
 pub struct HotStore {
     options: HotOptions,
+    access: Access,
     // Before the log: its thread holds on to the log.
     _interval: Option<IntervalSync>,
     wal: Arc<Wal>,
@@ -137,12 +149,47 @@ impl HotStore {
         handed_over: &dyn Fn(&BlockId) -> bool,
         min_next_sequence: u64,
     ) -> Result<(Self, Recovery)> {
+        vfs.create_dir_all(&dir.join(WAL_DIR))?;
+        vfs.create_dir_all(&dir.join(BLOCKS_DIR))?;
+        let (store, recovery) =
+            Self::open_as(Access::Own, vfs, dir, options, handed_over, min_next_sequence)?;
+        store.retire_tombstones()?;
+        Ok((store, recovery))
+    }
+
+    /// Opens the store of data directory `dir` to be read only: what it holds now, whether another process has it open or
+    /// not. Nothing is locked, written or put in order; what [`open`](Self::open) would cut off or remove is passed over. What
+    /// is written later is not seen. Every call that writes fails with [`Error::ReadOnly`](crate::Error::ReadOnly).
+    ///
+    /// A writer that drops a part of the log, or a block, while this reads makes it fail; then open again. (The log is read
+    /// before the blocks are, so that a generation that is sealed in between is seen once; when more than one is, it is
+    /// [`Error::Changed`](crate::Error::Changed).) `handed_over` and
+    /// `min_next_sequence` are those of [`open`](Self::open).
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); also what is no damage but a change that came meanwhile.
+    pub fn open_read_only(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        options: HotOptions,
+        handed_over: &dyn Fn(&BlockId) -> bool,
+        min_next_sequence: u64,
+    ) -> Result<(Self, Recovery)> {
+        Self::open_as(Access::Read, vfs, dir, options, handed_over, min_next_sequence)
+    }
+
+    fn open_as(
+        access: Access,
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        options: HotOptions,
+        handed_over: &dyn Fn(&BlockId) -> bool,
+        min_next_sequence: u64,
+    ) -> Result<(Self, Recovery)> {
         options.check()?;
         let (wal_dir, blocks_dir) = (dir.join(WAL_DIR), dir.join(BLOCKS_DIR));
-        vfs.create_dir_all(&wal_dir)?;
-        vfs.create_dir_all(&blocks_dir)?;
         let registry = Arc::new(Registry::default());
-        let replayed = replay(vfs.as_ref(), &wal_dir, &registry)?;
+        let replayed = replay(vfs.as_ref(), &wal_dir, &registry, access)?;
         let manager = BlockManager::new(Arc::clone(&vfs), blocks_dir);
         let mut recovery = Recovery {
             segments: replayed.segments.len() as u64,
@@ -153,7 +200,7 @@ impl HotStore {
             ..Recovery::default()
         };
         let (blocks, tombstones, block_sequence_max) =
-            open_blocks(&manager, &replayed, handed_over, &mut recovery)?;
+            open_blocks(&manager, &replayed, handed_over, access, &mut recovery)?;
         let sequence_max = replayed.sequence_max.max(block_sequence_max);
         // A generation that was frozen when a delete came must not go on below the tombstone.
         let min_next_sequence = min_next_sequence.max(tombstones.sequence_max());
@@ -161,11 +208,14 @@ impl HotStore {
             State::recovered(replayed, registry, blocks, tombstones, sequence_max, min_next_sequence);
         let wal = Arc::new(Wal::new(vfs, wal_dir, options.wal_sync, options.wal_segment_bytes, start));
         let interval = match options.wal_sync {
-            WalSync::Interval(every) => Some(IntervalSync::start(Arc::clone(&wal), every)?),
-            WalSync::Always | WalSync::Os => None,
+            WalSync::Interval(every) if access == Access::Own => {
+                Some(IntervalSync::start(Arc::clone(&wal), every)?)
+            }
+            _ => None,
         };
         let store = Self {
             options,
+            access,
             _interval: interval,
             wal,
             blocks: manager,
@@ -173,8 +223,15 @@ impl HotStore {
             freezing: Mutex::new(()),
             sealing: Mutex::new(()),
         };
-        store.retire_tombstones()?;
         Ok((store, recovery))
+    }
+
+    /// Refuses what writes in a store that was opened to be read only.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match self.access {
+            Access::Own => Ok(()),
+            Access::Read => Err(Error::ReadOnly),
+        }
     }
 
     /// Begins a batch.
@@ -208,6 +265,7 @@ impl HotStore {
     /// [`Error::StorageFull`](crate::Error::StorageFull), [`Error::WalPoisoned`](crate::Error::WalPoisoned),
     /// [`Error::Io`](crate::Error::Io).
     pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<u64> {
+        self.check_writable()?;
         let _freezing = self.freezing.lock();
         let (live, mut tombstones) = {
             let state = self.state.read();
@@ -263,6 +321,7 @@ impl HotStore {
     /// # Errors
     /// [`Error::WalPoisoned`](crate::Error::WalPoisoned), [`Error::StorageFull`](crate::Error::StorageFull).
     pub fn freeze(&self) -> Result<bool> {
+        self.check_writable()?;
         let _freezing = self.freezing.lock();
         let live = Arc::clone(&self.state.read().live);
         if !self.wal.has_live() && live.size().samples == 0 {
@@ -293,6 +352,7 @@ impl HotStore {
     /// Those of [`HotStore::freeze`] and of the file system. What was not sealed stays in the head and in the log, and the
     /// next seal tries again.
     pub fn seal(&self) -> Result<Vec<BlockId>> {
+        self.check_writable()?;
         let _sealing = self.sealing.lock();
         // What is left of a seal that failed goes first: while that fails again, no more generations pile up.
         let mut sealed = self.seal_frozen()?;
@@ -349,6 +409,7 @@ impl HotStore {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io): the block is gone from memory; its file may stay until the next opening.
     pub fn remove_block(&self, id: &BlockId) -> Result<()> {
+        self.check_writable()?;
         self.state.write().blocks.remove(id);
         self.blocks.remove(id)?;
         self.blocks.sync()?;
@@ -545,29 +606,38 @@ fn open_blocks(
     manager: &BlockManager,
     replayed: &Replay,
     handed_over: &dyn Fn(&BlockId) -> bool,
+    access: Access,
     recovery: &mut Recovery,
 ) -> Result<(OpenBlocks, Tombstones, Option<u64>)> {
     let listing = manager.list()?;
+    let lowest = replayed.generations.first().map(|(generation, _)| generation.sequence());
+    if access == Access::Read
+        && listing.blocks.iter().any(|id| lowest.is_some_and(|lowest| id.sequence > lowest))
+    {
+        // Generations are sealed in their order: this one was after its log was read, which then lacks the end of an earlier one.
+        return Err(Error::Changed);
+    }
+    let remove = |id| if access == Access::Own { manager.remove(id) } else { Ok(()) };
     let mut open = OpenBlocks::new();
     for id in &listing.blocks {
         if handed_over(id) {
-            manager.remove(id)?;
+            remove(id)?;
             recovery.blocks_handed_over += 1;
         } else if replayed.generations.iter().any(|(generation, _)| generation.sequence() == id.sequence) {
             // The log still has the generation: its seal did not get to the step that counts.
-            manager.remove(id)?;
+            remove(id)?;
             recovery.unfinished_files += 1;
         } else {
             open.insert(*id, Arc::new(manager.open(id)?));
             recovery.blocks += 1;
         }
     }
-    for path in &listing.leftovers {
-        manager.remove_path(path)?;
-        recovery.unfinished_files += 1;
-    }
-    if recovery.blocks_handed_over + recovery.unfinished_files > 0 {
-        manager.sync()?;
+    recovery.unfinished_files += listing.leftovers.len() as u64;
+    if access == Access::Own {
+        listing.leftovers.iter().try_for_each(|path| manager.remove_path(path))?;
+        if recovery.blocks_handed_over + recovery.unfinished_files > 0 {
+            manager.sync()?;
+        }
     }
     let mut tombstones = Tombstones::default();
     for number in listing.tombstones {

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 pub(crate) fn series(store: &Store, args: &SeriesArgs) -> Result<()> {
     let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);
-    let found = store.open(false)?.series(&matchers, range)?;
+    let found = store.read(|engine| Ok(engine.series(&matchers, range)?))?;
     let as_json = |labels: &Labels| {
         let pairs = labels.iter().map(|(name, value)| (name.to_owned(), value.into()));
         Value::Object(Map::from_iter(pairs))
@@ -21,13 +21,13 @@ pub(crate) fn series(store: &Store, args: &SeriesArgs) -> Result<()> {
 
 pub(crate) fn label_names(store: &Store, args: &LabelNamesArgs) -> Result<()> {
     let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);
-    let found = store.open(false)?.label_names(&matchers, range)?;
+    let found = store.read(|engine| Ok(engine.label_names(&matchers, range)?))?;
     print(store, found.into_iter().map(|name| (name.clone(), name.into())))
 }
 
 pub(crate) fn label_values(store: &Store, args: &LabelValuesArgs) -> Result<()> {
     let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);
-    let found = store.open(false)?.label_values(&args.name, &matchers, range)?;
+    let found = store.read(|engine| Ok(engine.label_values(&args.name, &matchers, range)?))?;
     print(store, found.into_iter().map(|value| (value.clone(), value.into())))
 }
 

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use tsdb_core::{Matcher, TimeRange, parse_selector};
 use tsdb_engine::blocking::Engine;
-use tsdb_engine::{EngineBuilder, EngineOptions};
+use tsdb_engine::{EngineBuilder, EngineOptions, Error};
 
 use crate::args::TimeArgs;
 use crate::error::{Failure, Result};
@@ -25,6 +25,9 @@ use crate::{clock, time};
 
 /// The data directory when none is named.
 const DEFAULT_DATA_DIR: &str = "tsdb-data";
+
+/// How often a command that reads opens a store of which it finds the files gone.
+const READ_TRIES: u32 = 10;
 
 /// What every command is told: where the data is, and whom it prints for.
 #[derive(Debug)]
@@ -41,6 +44,20 @@ impl Store {
     /// Opens the store; one that is not there is made only where `create` says so.
     fn open(&self, create: bool) -> Result<Engine> {
         Ok(Engine::open_with(self.builder().create(create))?)
+    }
+
+    /// Opens the store to be read only, beside whoever writes to it, and does `work`. The store is opened again when a writer
+    /// has meanwhile removed what `work` was about to read; so `work` prints nothing before it has read a first answer.
+    fn read<T>(&self, work: impl Fn(&Engine) -> Result<T>) -> Result<T> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let engine = Engine::open_read_only_with(self.builder())?;
+            match work(&engine) {
+                Err(Failure::Engine(Error::Outdated { .. })) if tried < READ_TRIES => {}
+                done => return done,
+            }
+        }
     }
 
     fn builder(&self) -> EngineBuilder {

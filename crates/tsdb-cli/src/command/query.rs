@@ -20,8 +20,12 @@ pub(crate) fn run(store: &Store, args: &QueryArgs) -> Result<()> {
         let files = ParquetFiles::new()?;
         return print(files.select(&args.files, &matchers, range)?, format);
     }
-    let engine = store.open(false)?;
-    print(engine.select(&matchers, range)?, format)
+    store.read(|engine| {
+        let mut series = engine.select(&matchers, range)?;
+        // With the first one all files are open: afterwards none can be missed.
+        let first = series.next().transpose()?;
+        print(first.map(Ok).into_iter().chain(series), format)
+    })
 }
 
 fn print<E>(all: impl Iterator<Item = Result<Series, E>>, format: QueryFormat) -> Result<()>

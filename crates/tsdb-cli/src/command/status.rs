@@ -12,9 +12,7 @@ use crate::output::human_bytes;
 use crate::time;
 
 pub(crate) fn run(store: &Store) -> Result<()> {
-    let engine = store.open(false)?;
-    let stats = engine.stats();
-    let series = engine.count_series()?;
+    let (stats, series) = store.read(|engine| Ok((engine.stats(), engine.count_series()?)))?;
     let mut out = io::stdout().lock();
     if store.json {
         writeln!(out, "{}", as_json(&stats, series))?;

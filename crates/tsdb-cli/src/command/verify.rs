@@ -38,7 +38,11 @@ pub(crate) fn run(store: &Store, args: &VerifyArgs) -> Result<()> {
         writeln!(out, "{summary}")?;
     } else {
         if torn > 0 {
-            writeln!(out, "cut {torn} bytes off the end of the log: no whole batch, as a crash leaves it")?;
+            writeln!(
+                out,
+                "{torn} bytes at the end of the log are no whole batch, as a crash leaves it: they are cut off when the \
+                 store is next opened for writing"
+            )?;
         }
         for error in &damaged {
             writeln!(out, "{error}")?;

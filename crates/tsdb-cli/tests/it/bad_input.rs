@@ -110,12 +110,19 @@ fn a_store_that_is_not_there_is_not_made_by_a_query() {
 }
 
 #[test]
-fn a_store_in_use_says_so_and_stays_as_it_is() {
+fn a_store_in_use_is_read_but_not_written() {
     let tsdb = Tsdb::new();
     tsdb.file("m", "up 1 1767225600000\n");
     tsdb.ok(&["import", "m"]);
     let engine = Engine::open(tsdb.home().join("tsdb-data")).unwrap();
-    for args in [["query", "up"].as_slice(), &["import", "m"], &["flush"], &["status"]] {
+    assert!(tsdb.ok(&["query", "up"]).contains("1 samples"));
+    assert_eq!(tsdb.ok(&["label-names"]), "__name__\n");
+    assert_eq!(tsdb.ok(&["label-values", "__name__"]), "up\n");
+    assert_eq!(tsdb.ok(&["series", "{}"]), "up\n");
+    assert!(tsdb.ok(&["status"]).contains("samples  1"));
+    assert!(tsdb.ok(&["verify"]).contains("0 damaged"));
+    let everything = ["delete", "{}", "--everything"];
+    for args in [["import", "m"].as_slice(), &["flush"], &["compact"], &everything, &["verify", "--repair"]] {
         let run = tsdb.run(args);
         assert_eq!(run.code, 1, "{args:?}");
         assert!(run.stderr.contains("tsdb-data is in use by another process"), "{}", run.stderr);

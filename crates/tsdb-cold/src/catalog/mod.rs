@@ -28,7 +28,7 @@ use crate::{Error, Result};
 pub use snapshot::{CatalogSnapshot, ColdFile, FileId};
 
 /// Where the snapshots are, under the cold root.
-const CATALOG_DIR: &str = "catalog";
+pub(crate) const CATALOG_DIR: &str = "catalog";
 /// Where the cold files are, under the cold root.
 pub(crate) const DATA_DIR: &str = "data";
 /// Snapshots that stay for people to look back at; older ones are removed after a commit.
@@ -39,6 +39,7 @@ const SNAPSHOTS_KEPT: u64 = 8;
 pub(crate) struct Catalog {
     store: Arc<dyn ObjectStore>,
     writer: String,
+    read_only: bool,
     current: RwLock<Arc<CatalogSnapshot>>,
     /// A commit has failed, and may have been done all the same.
     in_doubt: AtomicBool,
@@ -47,21 +48,40 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// Opens the newest snapshot; commits a first, empty one where the store is new.
     pub(crate) async fn open(store: Arc<dyn ObjectStore>) -> Result<Self> {
-        let newest = newest_number(store.as_ref(), 0).await?;
-        let current = match newest {
-            Some(number) => load(store.as_ref(), number).await?,
-            None => {
-                if let Some(example) = first_data_file(store.as_ref()).await? {
-                    return Err(Error::CatalogMissing { example, catalog: CATALOG_DIR });
-                }
-                CatalogSnapshot::default()
-            }
-        };
-        let catalog = Self::new(store, current);
-        if newest.is_none() {
+        let newest = newest(store.as_ref()).await?;
+        let is_new = newest.number == 0;
+        let catalog = Self::new(store, newest);
+        if is_new {
             catalog.commit(|_| {}).await?;
         }
         Ok(catalog)
+    }
+
+    /// Opens the newest snapshot, an empty one where the store is new, and commits none ever.
+    pub(crate) async fn open_read_only(store: Arc<dyn ObjectStore>) -> Result<Self> {
+        let newest = newest(store.as_ref()).await?;
+        Ok(Self { read_only: true, ..Self::new(store, newest) })
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.read_only { Err(Error::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Refuses to go on when another writer has committed since. For what changes the store without a commit: a writer that
+    /// was overtaken must not remove what it does not know.
+    pub(crate) async fn check_not_fenced(&self) -> Result<()> {
+        let Some(number) = newest_number(self.store.as_ref(), self.snapshot().number).await? else {
+            return Ok(());
+        };
+        if self.in_doubt() && load(self.store.as_ref(), number).await?.writer == self.writer {
+            return Ok(());
+        }
+        Err(Error::Fenced { number })
+    }
+
+    /// Whether nobody has committed since the snapshot that holds here.
+    pub(crate) async fn is_newest(&self) -> Result<bool> {
+        Ok(newest_number(self.store.as_ref(), self.snapshot().number).await?.is_none())
     }
 
     /// Commits `snapshot`, numbered after whatever is there, readable or not.
@@ -73,7 +93,7 @@ impl Catalog {
 
     fn new(store: Arc<dyn ObjectStore>, current: CatalogSnapshot) -> Self {
         let (writer, current) = (Ulid::new().to_string(), RwLock::new(Arc::new(current)));
-        Self { store, writer, current, in_doubt: AtomicBool::new(false) }
+        Self { store, writer, read_only: false, current, in_doubt: AtomicBool::new(false) }
     }
 
     /// Whether a commit has failed of which nobody knows that it was not done. Then no file may be taken for an orphan: the
@@ -96,6 +116,7 @@ impl Catalog {
         &self,
         edit: impl FnOnce(&mut CatalogSnapshot),
     ) -> Result<Arc<CatalogSnapshot>> {
+        self.check_writable()?;
         let current = self.snapshot();
         let mut next = CatalogSnapshot::clone(&current);
         edit(&mut next);
@@ -175,6 +196,17 @@ async fn numbers(store: &dyn ObjectStore) -> Result<Vec<u64>> {
 /// The highest number above `floor`.
 async fn newest_number(store: &dyn ObjectStore, floor: u64) -> Result<Option<u64>> {
     Ok(numbers(store).await?.into_iter().filter(|n| *n > floor).max())
+}
+
+/// The newest snapshot; the one before the first where the store is new.
+async fn newest(store: &dyn ObjectStore) -> Result<CatalogSnapshot> {
+    if let Some(number) = newest_number(store, 0).await? {
+        return load(store, number).await;
+    }
+    match first_data_file(store).await? {
+        Some(example) => Err(Error::CatalogMissing { example, catalog: CATALOG_DIR }),
+        None => Ok(CatalogSnapshot::default()),
+    }
 }
 
 async fn load(store: &dyn ObjectStore, number: u64) -> Result<CatalogSnapshot> {

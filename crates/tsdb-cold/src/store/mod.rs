@@ -12,7 +12,7 @@
 
 mod upload;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -31,9 +31,12 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use parking_lot::Mutex;
-use tsdb_vfs::{Vfs, VfsFile};
+use tsdb_vfs::{Vfs, VfsFile, VfsRead};
 
 use upload::VfsUpload;
+
+use crate::catalog::CATALOG_DIR;
+use crate::tombstones::TOMBSTONES_DIR;
 
 /// The directory, under the root, of files that are being written.
 const TEMPORARY: &str = ".tmp";
@@ -48,9 +51,22 @@ pub struct VfsStore {
     /// Objects that are in their place, but whose directory could not be synced: a power loss may take them
     /// back. They are not shown, or someone would take such an object for proof that its put was done.
     suspect: Arc<Mutex<HashSet<Path>>>,
+    /// The objects that were read last, the newest at the end, if they are kept.
+    kept: Option<Arc<Mutex<VecDeque<Kept>>>>,
+}
+
+/// An object that was opened to be read.
+#[derive(Clone, Debug)]
+struct Kept {
+    meta: ObjectMeta,
+    file: Arc<dyn VfsRead>,
 }
 
 impl VfsStore {
+    /// Objects whose handles [`keeping_handles`](Self::keeping_handles) keeps: well below the 1024 files that a process may
+    /// have open as a rule.
+    pub const HANDLES_KEPT: usize = 256;
+
     /// The store in the directory `root`, which is made when the first object is written.
     #[must_use]
     pub fn new(vfs: Arc<dyn Vfs>, root: impl Into<PathBuf>) -> Self {
@@ -59,7 +75,41 @@ impl VfsStore {
             root: root.into(),
             next_temporary: Arc::new(AtomicU64::new(0)),
             suspect: Arc::new(Mutex::new(HashSet::new())),
+            kept: None,
         }
+    }
+
+    /// Keeps the handles of the [`HANDLES_KEPT`](Self::HANDLES_KEPT) objects that were read last, so that they can be read on
+    /// when someone else has removed them. For a reader beside a writer, of objects that never change.
+    #[must_use]
+    pub fn keeping_handles(mut self) -> Self {
+        self.kept = Some(Arc::default());
+        self
+    }
+
+    /// Opens an object, or takes it from those that are kept.
+    fn open(&self, location: &Path) -> Result<Kept> {
+        self.refuse_suspect(location)?;
+        if let Some(kept) = &self.kept {
+            let mut kept = kept.lock();
+            if let Some(place) = kept.iter().rposition(|one| one.meta.location == *location)
+                && let Some(one) = kept.remove(place)
+            {
+                kept.push_back(one.clone());
+                return Ok(one);
+            }
+        }
+        let meta = self.meta_on_disk(location)?;
+        let file = self.vfs.open(&self.file_path(location)).map_err(|e| at(location, e))?;
+        let one = Kept { meta, file };
+        if let Some(kept) = &self.kept {
+            let mut kept = kept.lock();
+            if kept.len() >= Self::HANDLES_KEPT {
+                kept.pop_front();
+            }
+            kept.push_back(one.clone());
+        }
+        Ok(one)
     }
 
     /// Makes the store fit to be trusted after a crash or an error: what writes have left half-done is removed,
@@ -69,8 +119,21 @@ impl VfsStore {
     /// # Errors
     /// [`object_store::Error::Generic`] with the path when a file cannot be removed or a directory not synced.
     pub fn recover(&self) -> Result<()> {
+        self.recover_in(vec![Path::default()])
+    }
+
+    /// As [`recover`](Self::recover), as much of it as a [`ColdTier`](crate::ColdTier) needs: it acts on the catalog and the
+    /// tombstones that it sees. A cold file counts only when the catalog names it, and was durable before that; so the
+    /// directories of cold files, one a day, are not synced.
+    ///
+    /// # Errors
+    /// As [`recover`](Self::recover).
+    pub fn recover_for_tier(&self) -> Result<()> {
+        self.recover_in([CATALOG_DIR, TOMBSTONES_DIR].map(Path::from).into())
+    }
+
+    fn recover_in(&self, mut pending: Vec<Path>) -> Result<()> {
         self.remove_temporary()?;
-        let mut pending = vec![Path::default()];
         while let Some(dir) = pending.pop() {
             match self.vfs.sync_dir(&self.file_path(&dir)) {
                 Ok(()) => pending.extend(self.list_dir(&dir)?.common_prefixes),
@@ -136,7 +199,14 @@ impl VfsStore {
     }
 
     fn meta(&self, location: &Path) -> Result<ObjectMeta> {
+        if self.kept.is_some() {
+            return self.open(location).map(|one| one.meta);
+        }
         self.refuse_suspect(location)?;
+        self.meta_on_disk(location)
+    }
+
+    fn meta_on_disk(&self, location: &Path) -> Result<ObjectMeta> {
         let info = self.vfs.metadata(&self.file_path(location)).map_err(|e| at(location, e))?;
         if info.is_dir {
             let detail = "it is a directory, the beginning of other paths";
@@ -168,8 +238,13 @@ impl VfsStore {
     }
 
     fn read_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.refuse_suspect(location)?;
-        let file = self.vfs.open(&self.file_path(location)).map_err(|e| at(location, e))?;
+        let file = match self.kept {
+            Some(_) => self.open(location)?.file,
+            None => {
+                self.refuse_suspect(location)?;
+                self.vfs.open(&self.file_path(location)).map_err(|e| at(location, e))?
+            }
+        };
         let read = |range: &Range<u64>| {
             let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| {
                 at(location, io::Error::new(io::ErrorKind::InvalidInput, "a range longer than memory"))
@@ -196,7 +271,7 @@ impl VfsStore {
             if entry.is_dir {
                 result.common_prefixes.push(location);
             } else if !self.suspect.lock().contains(&location) {
-                result.objects.push(self.meta(&location)?);
+                result.objects.push(self.meta_on_disk(&location)?);
             }
         }
         Ok(result)

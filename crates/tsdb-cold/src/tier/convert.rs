@@ -27,6 +27,7 @@ impl ColdTier {
         progress: &Progress,
         mut handed_over: impl FnMut(&[BlockId]) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.catalog.check_writable()?;
         let mut work = self.work.lock().await;
         let mut partitions: BTreeMap<Partition, Vec<&Block>> = BTreeMap::new();
         let taken = &self.snapshot().handed_over;

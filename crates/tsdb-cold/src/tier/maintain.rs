@@ -63,6 +63,7 @@ impl ColdTier {
         now_ms: i64,
         progress: &Progress,
     ) -> Result<Compacted> {
+        self.catalog.check_writable()?;
         let mut work = self.work.lock().await;
         let mut done = Compacted::default();
         loop {
@@ -90,6 +91,7 @@ impl ColdTier {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store), [`Error::Fenced`](crate::Error::Fenced).
     pub async fn expire(&self, cutoff_ms: i64) -> Result<Expired> {
+        self.catalog.check_writable()?;
         let mut work = self.work.lock().await;
         let mut files = self.snapshot().files.clone();
         files.retain(|file| file.max_time_ms < cutoff_ms);
@@ -113,6 +115,7 @@ impl ColdTier {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store). What is left is removed by the next call, or swept.
     pub async fn remove_unneeded(&self, unconverted: &Unconverted) -> Result<()> {
+        self.catalog.check_writable()?;
         let mut work = self.work.lock().await;
         self.tidy(&mut work, unconverted).await
     }
@@ -122,8 +125,10 @@ impl ColdTier {
     /// what a compaction has replaced. Returns how many. For the store's one writer.
     ///
     /// # Errors
-    /// [`Error::Store`](crate::Error::Store) when the store cannot be listed or a file not be removed.
+    /// [`Error::Store`](crate::Error::Store) when the store cannot be listed or a file not be removed;
+    /// [`Error::Fenced`](crate::Error::Fenced) when another writer has taken over: nothing was removed then.
     pub async fn sweep_orphans(&self, now_ms: i64, grace_ms: i64) -> Result<usize> {
+        self.catalog.check_writable()?;
         let mut work = self.work.lock().await;
         if self.catalog.in_doubt() {
             self.commit(&mut work, |_| {}).await?;
@@ -132,6 +137,8 @@ impl ColdTier {
         let known: HashSet<&FileId> =
             snapshot.files.iter().chain(&work.retired).map(|file| &file.path).collect();
         let listed: Vec<_> = self.store.list(Some(&Path::from(DATA_DIR))).try_collect().await?;
+        // After the listing: what another writer has committed by then is no orphan, and what it commits later is too young.
+        self.catalog.check_not_fenced().await?;
         let mut swept = 0;
         for object in listed {
             let is_orphan = FileId::of_object(&object.location).is_some_and(|id| !known.contains(&id));
@@ -226,6 +233,11 @@ impl ColdTier {
                 || unconverted.sources.iter().any(|&(sequence, range)| tombstone.concerns(sequence, range))
                 || snapshot.files.iter().chain(&work.retired).any(|file| in_file(number, tombstone, file))
         };
+        if self.live().tombstones.iter().all(|(number, tombstone)| is_needed(number, tombstone)) {
+            return Ok(());
+        }
+        // Another writer may hold what this one has handed to it.
+        self.catalog.check_not_fenced().await?;
         let mut retired = Vec::new();
         self.publish(|live| retired = live.tombstones.retire(is_needed));
         for number in retired {

@@ -17,6 +17,7 @@ use tsdb_parquet_io::{ColdStorageWriter, FileMeta, ParquetConfig, ParquetReader,
 use tsdb_schema::SampleBatch;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::progress::give_way;
 use crate::{ColdFile, Error, FileId, Partition, Progress, Result, SeriesSource, merge_series};
 
 use sink::Sink;
@@ -154,6 +155,7 @@ pub(crate) async fn checksum(store: &dyn ObjectStore, path: &Path, bytes: u64) -
             return Err(Error::Verification { path: path.to_string(), detail });
         }
         hasher.update(&part);
+        give_way().await;
         at += part.len() as u64;
     }
     Ok(hex(hasher.digest()))
@@ -199,6 +201,7 @@ async fn write_parts(
             while let Some(part) = sink.take_part(PART_BYTES) {
                 put(upload, part).await?;
             }
+            give_way().await;
         }
     }
     batch.write(&mut writer, path, progress)?;

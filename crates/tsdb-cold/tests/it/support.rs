@@ -32,6 +32,25 @@ pub(crate) fn block(sequence: u64, window_ms: i64, names: &[&str], value: f64) -
     Block::open(writer.finish().unwrap().1.into()).unwrap()
 }
 
+/// A block of the first window after [`DAY`] with one series of so many samples, in chunks.
+pub(crate) fn large_block(sequence: u64, samples: i64) -> Block {
+    let id = BlockId { sequence, window_start_ms: DAY, window_end_ms: DAY + 7_200_000 };
+    let mut writer = BlockWriter::new(Vec::new(), id).unwrap();
+    for series in 0..samples / 1_000 {
+        let chunk = |first: i64| {
+            let mut chunk = ChunkBuilder::new(ChunkEncoding::Float);
+            for at in first..first + 100 {
+                assert_eq!(chunk.append_float(DAY + at, (at * series) as f64), Append::Appended);
+            }
+            chunk.finish()
+        };
+        let chunks: Vec<_> = (0..10).map(|n| chunk(n * 100)).collect();
+        let labels = Labels::from_pairs([("__name__", "large"), ("i", &format!("{series:09}"))]).unwrap();
+        writer.add_series(&labels, &chunks).unwrap();
+    }
+    Block::open(writer.finish().unwrap().1.into()).unwrap()
+}
+
 /// All series of the tier's live files.
 pub(crate) async fn all(tier: &ColdTier) -> Vec<Series> {
     let matchers: Arc<[Matcher]> = Arc::new([]);

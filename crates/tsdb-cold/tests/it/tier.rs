@@ -5,10 +5,11 @@ use std::sync::Arc;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use tsdb_cold::{Error, Progress};
-use tsdb_core::{BlockId, Labels};
+use tsdb_cold::{ColdOptions, ColdTier, Error, Progress, Unconverted, VfsStore};
+use tsdb_core::{BlockId, Labels, TimeRange};
+use tsdb_vfs::RealFs;
 
-use crate::support::{DAY, NOW, all, block, convert, objects, open};
+use crate::support::{DAY, NOW, all, block, compact, convert, large_block, objects, open, tombstone, values};
 
 #[tokio::test]
 async fn blocks_of_a_day_become_one_file_and_are_handed_over() {
@@ -128,4 +129,106 @@ async fn a_conversion_can_be_stopped_and_leaves_nothing() {
     let progress = Progress::default();
     tier.convert(&[&block], NOW, &progress, |_| Ok::<_, Error>(())).await.unwrap();
     assert_eq!(progress.samples(), 3);
+}
+
+/// A writer that does not know yet that it was overtaken must not take the other's files for orphans.
+#[tokio::test]
+async fn a_writer_that_was_overtaken_removes_nothing_of_the_others() {
+    let store = Arc::new(InMemory::new());
+    let old = open(store.clone()).await.unwrap();
+    convert(&old, &[&block(1, 0, &["a"], 1.0)]).await.unwrap();
+    let new = open(store.clone()).await.unwrap();
+    convert(&new, &[&block(2, 0, &["a", "b"], 2.0)]).await.unwrap();
+    let before = (values(&new).await, objects(store.as_ref(), "").await);
+    // Long after any grace.
+    let swept = old.sweep_orphans(i64::MAX, 3_600_000).await;
+    assert!(matches!(swept, Err(Error::Fenced { .. })), "{swept:?}");
+    assert_eq!((values(&new).await, objects(store.as_ref(), "").await), before);
+}
+
+/// Nor may it delete what the other has, or remove the other's tombstones.
+#[tokio::test]
+async fn a_writer_that_was_overtaken_deletes_nothing() {
+    let store = Arc::new(InMemory::new());
+    let old = open(store.clone()).await.unwrap();
+    convert(&old, &[&block(1, 0, &["a"], 1.0)]).await.unwrap();
+    let new = open(store.clone()).await.unwrap();
+    convert(&new, &[&block(2, 0, &["a", "b"], 2.0)]).await.unwrap();
+    let deleted = old.delete(tombstone("a", 100), &Unconverted::default()).await;
+    assert!(matches!(deleted, Err(Error::Fenced { .. })), "{deleted:?}");
+    assert_eq!(objects(store.as_ref(), "tombstones").await, [""; 0]);
+    assert_eq!(all(&open(store.clone()).await.unwrap()).await.len(), 2);
+
+    // A tombstone over a block, which the old one has no more, and the new one has.
+    let store = Arc::new(InMemory::new());
+    let old = open(store.clone()).await.unwrap();
+    let unconverted = Unconverted { live_sequence: 5, sources: vec![(3, TimeRange::new(DAY, DAY + 1))] };
+    old.delete(tombstone("a", 5), &unconverted).await.unwrap();
+    let new = open(store.clone()).await.unwrap();
+    convert(&new, &[&block(1, 0, &["b"], 2.0)]).await.unwrap();
+    let removed = old.remove_unneeded(&Unconverted::default()).await;
+    assert!(matches!(removed, Err(Error::Fenced { .. })), "{removed:?}");
+    assert_eq!(objects(store.as_ref(), "tombstones").await.len(), 1);
+    convert(&new, &[&block(3, 0, &["a"], 1.0)]).await.unwrap();
+    assert_eq!(values(&open(store).await.unwrap()).await, [("b".to_owned(), vec![2.0; 3])]);
+}
+
+/// Other tasks of the thread go on beside a conversion and a compaction, whose work is for a processor.
+#[tokio::test]
+async fn long_work_lets_other_tasks_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = VfsStore::new(Arc::new(RealFs), dir.path());
+    let tier = open(Arc::new(store)).await.unwrap();
+    let turns = std::cell::Cell::new(0);
+    let others = async {
+        loop {
+            turns.set(turns.get() + 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    // Several batches of rows each.
+    let blocks = [large_block(1, 300_000), large_block(2, 300_000)];
+    let work = async {
+        for block in &blocks {
+            convert(&tier, &[block]).await.unwrap();
+        }
+        let converted = turns.get();
+        compact(&tier).await.unwrap();
+        (converted, turns.get() - converted)
+    };
+    tokio::select! {
+        biased;
+        (converted, compacted) = work => assert!(converted >= 6 && compacted >= 3, "{converted}, {compacted}"),
+        () = others => unreachable!(),
+    }
+}
+
+#[tokio::test]
+async fn a_tier_that_only_reads_refuses_to_write_and_writes_nothing() {
+    let store = Arc::new(InMemory::new());
+    let options = ColdOptions::default;
+    let empty = ColdTier::open_read_only(store.clone(), options()).await.unwrap();
+    assert!(all(&empty).await.is_empty() && empty.is_current().await.unwrap());
+    assert_eq!(objects(store.as_ref(), "").await, [""; 0]);
+
+    let writer = open(store.clone()).await.unwrap();
+    convert(&writer, &[&block(1, 0, &["a"], 1.0)]).await.unwrap();
+    assert!(!empty.is_current().await.unwrap());
+    let reader = ColdTier::open_read_only(store.clone(), options()).await.unwrap();
+    assert_eq!(values(&reader).await, [("a".to_owned(), vec![1.0; 3])]);
+    let before = objects(store.as_ref(), "").await;
+    let another = block(2, 0, &["b"], 1.0);
+    let refused = [
+        convert(&reader, &[&another]).await,
+        reader.delete(tombstone("a", 100), &Unconverted::default()).await,
+        compact(&reader).await.map(drop),
+        reader.expire(i64::MAX).await.map(drop),
+        reader.sweep_orphans(i64::MAX, 0).await.map(drop),
+        reader.remove_unneeded(&Unconverted::default()).await,
+    ];
+    assert!(refused.iter().all(|refused| matches!(refused, Err(Error::ReadOnly))), "{refused:?}");
+    assert_eq!(objects(store.as_ref(), "").await, before);
+    assert!(reader.is_current().await.unwrap());
+    writer.delete(tombstone("a", 100), &Unconverted::default()).await.unwrap();
+    assert!(!reader.is_current().await.unwrap(), "a delete is a change, too");
 }

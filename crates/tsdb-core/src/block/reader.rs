@@ -115,6 +115,26 @@ impl Block {
         Ok(chunks)
     }
 
+    /// Whether a series has a chunk of histograms. Looks at the records of all series until one has; decodes no chunk.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the block is damaged.
+    pub fn has_histograms(&self) -> Result<bool> {
+        let mut chunks = Vec::new();
+        for first in (0..self.toc.meta.series).step_by(SERIES_PER_PAGE) {
+            let (page, _) = self.series_page(first)?;
+            let records = page.chunks(self.toc.meta.id.window_start_ms)?;
+            for row in 0..(self.toc.meta.series - first).min(SERIES_PER_PAGE as u32) {
+                chunks.clear();
+                records.row(row as usize, &mut chunks)?;
+                if chunks.iter().any(|chunk| chunk.encoding != ChunkEncoding::Float) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// The bytes of a chunk, verified, as a chunk. They are not copied.
     ///
     /// # Errors

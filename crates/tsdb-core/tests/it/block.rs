@@ -138,6 +138,9 @@ proptest! {
         prop_assert_eq!(&meta, block.meta());
         block.verify().unwrap();
         check_all(&block, &input);
+        let mut values = input.values().flat_map(BTreeMap::values);
+        let has_histograms = values.any(|value| matches!(value, SampleValue::Histogram(_)));
+        prop_assert_eq!(block.has_histograms().unwrap(), has_histograms);
         for (ordinal, samples) in input.values().enumerate() {
             let expected = buffer(samples.iter().filter(|(timestamp_ms, _)| range.contains(**timestamp_ms)));
             prop_assert_eq!(difference(&block.samples(ordinal as u32, range).unwrap(), &expected), None);
@@ -197,6 +200,7 @@ fn a_block_of_many_pages() {
     let (_, bytes) = write(&input, 2);
     let block = Block::open(bytes).unwrap();
     block.verify().unwrap();
+    assert!(!block.has_histograms().unwrap());
     check_all(&block, &input);
     let mut selected = 0;
     for selector in [

@@ -26,7 +26,7 @@ pub(crate) use format::{GroupWriter, SegmentEnd, SegmentId};
 pub(crate) use interval::IntervalSync;
 pub use repair::RepairedSegment;
 pub(crate) use repair::repair;
-pub(crate) use replay::{Replay, replay};
+pub(crate) use replay::{Access, Replay, replay};
 pub(crate) use writer::{Bound, Wal, WalStart};
 
 use std::io;

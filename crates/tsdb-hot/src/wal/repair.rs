@@ -16,7 +16,7 @@ use super::format::{
     HEADER_BYTES, Header, HeaderFault, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, Record, RecordType, VERSION,
     synced_after, void_record,
 };
-use super::replay::{Segments, list};
+use super::replay::{Access, Segments, list};
 use super::{SegmentEnd, SegmentId};
 use crate::{Error, Result};
 
@@ -43,7 +43,7 @@ pub struct RepairedSegment {
 
 /// Repairs the log in `dir`. Gives what was changed; nothing if the log is whole.
 pub(crate) fn repair(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<RepairedSegment>> {
-    let Segments { whole: ids, unborn, .. } = list(vfs, dir)?;
+    let Segments { whole: ids, unborn, .. } = list(vfs, dir, Access::Own)?;
     let generations = ids.iter().map(|id| id.generation).collect();
     let mut walker = Walker { vfs, dir, generations, numbers: HashSet::new(), newest: None };
     let mut repaired = Vec::new();

@@ -36,9 +36,18 @@ pub(crate) struct Replay {
     pub(crate) torn_bytes: u64,
 }
 
-/// Reads the log in `dir` into memory and puts its end in order.
-pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Result<Replay> {
-    let Segments { whole: ids, unborn, sequence_max } = list(vfs, dir)?;
+/// What a reader of the log may do to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It is the log's owner: it puts in order what it finds.
+    Own,
+    /// Someone else may be writing to it: it changes nothing, and what it would have cut off or removed it passes over.
+    Read,
+}
+
+/// Reads the log in `dir` into memory and, if it may, puts its end in order.
+pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>, access: Access) -> Result<Replay> {
+    let Segments { whole: ids, unborn, sequence_max } = list(vfs, dir, access)?;
     let mut replay = Replay { sequence_max, ..Replay::default() };
     if !ids.is_empty() {
         let mut reader = Reader {
@@ -56,6 +65,10 @@ pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>) -> Res
             reader.segment(id, place + 1 == ids.len() && unborn.is_none(), &mut buffer)?;
         }
         reader.replay.samples = reader.apply.finish();
+    }
+    if access == Access::Read {
+        // Perhaps a batch on its way, of a writer that is alive.
+        return Ok(replay);
     }
     if replay.torn_bytes > 0 {
         let newest = replay.newest.map(|newest| newest.id.file_name());
@@ -87,10 +100,14 @@ pub(super) struct Segments {
     sequence_max: Option<u64>,
 }
 
-/// Lists the segments; what is left of sealed generations is removed.
-pub(super) fn list(vfs: &dyn Vfs, dir: &Path) -> io::Result<Segments> {
+/// Lists the segments. What is left of sealed generations is none, and is removed by the log's owner.
+pub(super) fn list(vfs: &dyn Vfs, dir: &Path, access: Access) -> io::Result<Segments> {
     let (mut segments, mut sealed) = (BTreeSet::new(), BTreeSet::new());
-    for entry in vfs.list(dir)?.iter().filter(|entry| !entry.is_dir) {
+    let entries = match vfs.list(dir) {
+        Err(error) if access == Access::Read && error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        entries => entries?,
+    };
+    for entry in entries.iter().filter(|entry| !entry.is_dir) {
         match SegmentId::parse(&entry.name) {
             Some((id, false)) => drop(segments.insert(id)),
             Some((id, true)) => drop(sealed.insert(id)),
@@ -104,7 +121,9 @@ pub(super) fn list(vfs: &dyn Vfs, dir: &Path) -> io::Result<Segments> {
     for marker in sealed {
         let others: Vec<SegmentId> =
             segments.iter().filter(|id| id.generation == marker.generation).copied().collect();
-        finish_drop(vfs, dir, marker, &others)?;
+        if access == Access::Own {
+            finish_drop(vfs, dir, marker, &others)?;
+        }
         segments.retain(|id| id.generation != marker.generation);
     }
     let mut whole: Vec<SegmentId> = segments.into_iter().collect();

@@ -1,39 +1,36 @@
-//! A measured process: the roles, and how parent and child speak.
+//! A measured process: how parent and child speak.
 //!
-//! A child prints one line, an object of names and numbers. A number that this machine cannot give is left out.
+//! The child is the same program, called as `child ROLE DIR COUNT`. It prints one line, an object of names and numbers. A
+//! number that this machine cannot give is left out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Result, many};
 use crate::report::median;
 
-/// What a child measured, by name.
-pub(super) type Numbers = BTreeMap<String, f64>;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Is the child.
-pub(super) fn run(args: &[String]) -> Result<()> {
+/// What a child measured, by name.
+pub(crate) type Numbers = BTreeMap<String, f64>;
+
+/// Is the child: gives the numbers of `of` for the arguments `ROLE DIR COUNT`.
+pub(crate) fn run(args: &[String], of: impl FnOnce(&str, &Path, u64) -> Result<Numbers>) -> Result<()> {
     let [role, dir, count] = args else { return Err("usage: child ROLE DIR COUNT".into()) };
-    let (dir, count) = (Path::new(dir), count.parse()?);
-    let numbers = match role.as_str() {
-        many::FILL => many::fill(dir, count)?,
-        many::REPLAY => many::replay(dir, count)?,
-        _ => return Err(format!("no role `{role}`").into()),
-    };
+    let numbers = of(role, Path::new(dir), count.parse()?)?;
     println!("{}", serde_json::to_string(&numbers)?);
     Ok(())
 }
 
 /// Runs a child to its end.
-pub(super) fn call(role: &str, dir: &Path, count: u64) -> Result<Numbers> {
+pub(crate) fn call(role: &str, dir: &Path, count: u64) -> Result<Numbers> {
     let mut command = Command::new(std::env::current_exe()?);
     numbers_of(command.args(["child", role]).arg(dir).arg(count.to_string()))
         .map_err(|error| format!("the child `{role}`: {error}").into())
 }
 
 /// Runs a program that prints numbers as a child does.
-pub(super) fn numbers_of(command: &mut Command) -> Result<Numbers> {
+pub(crate) fn numbers_of(command: &mut Command) -> Result<Numbers> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("ended with {}", output.status).into());
@@ -42,7 +39,7 @@ pub(super) fn numbers_of(command: &mut Command) -> Result<Numbers> {
 }
 
 /// The median of each number over the rounds.
-pub(super) fn medians(rounds: &[Numbers]) -> Numbers {
+pub(crate) fn medians(rounds: &[Numbers]) -> Numbers {
     let mut columns: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (name, number) in rounds.iter().flatten() {
         columns.entry(name).or_default().push(*number);
