@@ -20,9 +20,11 @@ use crate::Result;
 pub(super) use bounds::Bounds;
 use dictionary::Dictionary;
 
-/// One page in this many is tried, at least one and at most [`SAMPLED_PAGES_MAX`].
+/// One part in this many is tried, at least one and at most [`SAMPLED_PARTS_MAX`].
 const SAMPLED_EVERY: usize = 8;
-const SAMPLED_PAGES_MAX: usize = 4;
+const SAMPLED_PARTS_MAX: usize = 4;
+/// Rows of a part, if a page has not more: fewer would not show that values come again.
+const SAMPLED_ROWS: usize = 8 * 1024;
 
 /// How the numbers of a chunk may be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,17 +105,17 @@ impl Numbers<'_> {
         chunk.finish(self.bounds.statistics(self.bits, nulls), None)
     }
 
-    /// The candidate that makes the sampled pages, with its share of a dictionary, smallest; and the bytes that it takes
+    /// The candidate that makes the sampled parts, with its share of a dictionary, smallest; and the bytes that it takes
     /// for a number.
     fn choose(&self, codec: &mut PageCodec, candidates: &[Candidate]) -> Result<(Encoder, f64)> {
-        let pages = self.sampled_pages();
-        let sampled: usize = pages.iter().map(ExactSizeIterator::len).sum();
+        let parts = self.sampled_parts();
+        let sampled: usize = parts.iter().map(ExactSizeIterator::len).sum();
         let mut best: Option<(usize, Encoder)> = None;
         let mut page = Vec::new();
         let mut compressed = Vec::new();
         for &candidate in candidates {
             let only = candidates.len() == 1;
-            for encoder in Encoder::of(candidate, self.bits, (!only).then_some(&pages[..])) {
+            for encoder in Encoder::of(candidate, self.bits, (!only).then_some(&parts[..])) {
                 let mut bytes = 0;
                 if let Encoder::Dictionary { dictionary, .. } = &encoder {
                     page.clear();
@@ -121,7 +123,7 @@ impl Numbers<'_> {
                     codec.compress(&page, &mut compressed)?;
                     bytes += compressed.len() * sampled / self.bits.len().max(1);
                 }
-                for range in &pages {
+                for range in &parts {
                     page.clear();
                     encoder.encode(self.bits, range.clone(), &mut page);
                     codec.compress(&page, &mut compressed)?;
@@ -136,13 +138,14 @@ impl Numbers<'_> {
         Ok((encoder, bytes as f64 / sampled.max(1) as f64))
     }
 
-    /// Places of the pages to try, evenly spread.
-    fn sampled_pages(&self) -> Vec<std::ops::Range<usize>> {
+    /// Places of the parts to try, evenly spread.
+    fn sampled_parts(&self) -> Vec<std::ops::Range<usize>> {
         let len = self.bits.len();
-        let page = self.page_rows.most.min(len);
-        let count = (len / self.page_rows.most / SAMPLED_EVERY).clamp(1, SAMPLED_PAGES_MAX);
-        let at = |index: usize| (len - page) * (2 * index + 1) / (2 * count);
-        (0..count).map(|index| at(index)..at(index) + page).collect()
+        let rows = self.page_rows.most.max(SAMPLED_ROWS);
+        let part = rows.min(len);
+        let count = (len / rows / SAMPLED_EVERY).clamp(1, SAMPLED_PARTS_MAX);
+        let at = |index: usize| (len - part) * (2 * index + 1) / (2 * count);
+        (0..count).map(|index| at(index)..at(index) + part).collect()
     }
 
     /// Cuts the rows into pages.
