@@ -74,19 +74,25 @@ impl ParquetReader {
         let missing = || Error::damaged(self.source.path(), "it has no page index");
         let mut groups = Vec::with_capacity(metadata.num_row_groups());
         for (number, group) in metadata.row_groups().iter().enumerate() {
+            // The footer's check has refused negative counts.
+            let rows = u64::try_from(group.num_rows()).unwrap_or_default();
             let mut columns = Vec::with_capacity(group.num_columns());
             for (leaf, chunk) in group.columns().iter().enumerate() {
                 let index = metadata.offset_index().and_then(|all| all.get(number)?.get(leaf));
                 let pages = index.ok_or_else(missing)?.page_locations();
-                columns.push(self.pages_of(chunk, pages).await?);
+                columns.push(self.pages_of(chunk, pages, rows).await?);
             }
-            let rows = u64::try_from(group.num_rows()).unwrap_or_default();
             groups.push(RowGroupPages { rows, columns });
         }
         Ok(groups)
     }
 
-    async fn pages_of(&self, chunk: &ColumnChunkMetaData, pages: &[ParquetPage]) -> Result<ColumnPages> {
+    async fn pages_of(
+        &self,
+        chunk: &ColumnChunkMetaData,
+        pages: &[ParquetPage],
+        rows: u64,
+    ) -> Result<ColumnPages> {
         let outside = || {
             let detail =
                 format!("its page index names pages outside the column {}", chunk.column_path().string());
@@ -105,6 +111,13 @@ impl ParquetReader {
             Ok(DataPage { location, first_row: u64::try_from(page.first_row_index).map_err(|_| outside())? })
         });
         let data = data.collect::<Result<Vec<_>>>()?;
+        let first_rows: Vec<u64> = data.iter().map(|page| page.first_row).chain([rows]).collect();
+        if first_rows[0] != 0 || !first_rows.is_sorted() {
+            let column = chunk.column_path().string();
+            let detail =
+                format!("its page index names pages of the column {column} that do not follow each other");
+            return Err(Error::damaged(self.source.path(), detail));
+        }
         let dictionary = chunk.dictionary_page_offset().map(|at| {
             let length = chunk.data_page_offset().saturating_sub(at);
             located(at, length).ok_or_else(outside)

@@ -97,10 +97,14 @@ impl ParquetReader {
     async fn verify_pages(&self, pages: &[RowGroupPages], found: &mut Verification) -> Result<()> {
         let Some(index) = self.index() else { return Ok(()) };
         for (group, there) in (0_u32..).zip(pages) {
-            let table = index.page_tables(&[group]).await;
-            // A damaged page table is found once more among the blocks.
-            if let (Ok(table), true) = (table, found.damaged.len() < PROBLEMS_MAX) {
-                self.compare_pages(group as usize, table[0].pages(), there, found);
+            match index.page_tables(&[group]).await {
+                Ok(table) if found.damaged.len() < PROBLEMS_MAX => {
+                    self.compare_pages(group as usize, table[0].pages(), there, found);
+                }
+                // Without the table nothing is known of the pages.
+                Err(error @ Error::Store { .. }) => return Err(error),
+                // A damaged page table is found once more among the blocks.
+                _ => {}
             }
         }
         Ok(())

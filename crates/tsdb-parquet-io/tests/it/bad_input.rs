@@ -7,11 +7,12 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use parquet::file::metadata::RowGroupMetaData;
 use tsdb_core::{Histogram, Matcher, Series, TimeRange};
-use tsdb_parquet_io::{Error, Origin, ParquetConfig, ParquetReader, ReadRequest, Result};
+use tsdb_parquet_io::{BlockCache, Error, Origin, ParquetConfig, ParquetReader, ReadRequest, Result};
 use tsdb_schema::LabelLayout;
 use tsdb_testkit::{assert_series_eq, series_diff};
 
 use crate::common::{PATH, metric, open, select, series, store, write};
+use crate::counting::Counting;
 
 /// A file with several row groups, pages and a bloom filter; all its samples.
 fn fixture() -> (Vec<Series>, Vec<u8>) {
@@ -168,6 +169,61 @@ async fn a_sound_file_is_verified_and_its_index_rebuilt_byte_for_byte() {
     let (_, unindexed) = fixture_with(ParquetConfig { series_index: false, ..ParquetConfig::default() });
     let found = open(unindexed).await.expect("a sound fixture").verify().await.expect("a store that reads");
     assert!(found.is_sound() && found.pages == 0 && found.samples == 240, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_verification_that_cannot_read_everything_says_so() {
+    let (_, mut file) = fixture();
+    // A page that only its checksum can tell from a sound one would go unnoticed if its page table was not read.
+    file[6] ^= 1;
+    for fails in 0.. {
+        let store = Arc::new(Counting::failing(store(file.clone()).await, fails));
+        // Without a cache each page table is read when it is needed.
+        let cache = BlockCache::new(0);
+        let opened = ParquetReader::open_cached(Arc::clone(&store) as _, Path::from(PATH), None, cache).await;
+        let found = match opened {
+            Ok(reader) => reader.verify().await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Err(Error::Store { .. }) => assert!(store.requests() > fails),
+            Ok(found) => {
+                assert!(store.requests() <= fails, "request {fails} failed, and nobody says so: {found:?}");
+                assert_eq!(found.damaged.len(), 1);
+                break;
+            }
+            Err(other) => panic!("request {fails}: {other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_forged_footer_or_page_index_with_right_checksums_never_panics() {
+    let (_, file) = fixture();
+    let key = b"tsdb.tail";
+    let at = file.windows(key.len()).rposition(|w| w == key).expect("the key is in the footer") + key.len();
+    let value = file[at..].windows(4).position(|w| w == b"0000").expect("the value") + at;
+    let digits = std::str::from_utf8(&file[value..value + 20]).expect("digits");
+    let tail_at: usize = digits.parse().expect("the tail's offset");
+    let footer_at = footer_at(&file);
+    assert!(tail_at < footer_at);
+    for (at, bit) in (tail_at..file.len() - 8).map(|at| (at, 1 << (at % 8))).step_by(3) {
+        if (value - 20..value + 54).contains(&at) {
+            continue;
+        }
+        let mut forged = file.clone();
+        forged[at] ^= bit;
+        let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&forged[tail_at..footer_at]));
+        forged[value + 21..value + 37].copy_from_slice(hash.as_bytes());
+        reseal(&mut forged);
+        let Ok(reader) = open(forged).await else { continue };
+        let _ = select(&reader, &[], TimeRange::ALL).await;
+        let matchers = Arc::from([Matcher::equal("instance", "host-00002")]);
+        let request = ReadRequest { matchers, ..ReadRequest::default() };
+        let _: Result<Vec<_>> = reader.read_batch(request).try_collect().await;
+        let _ = reader.verify().await;
+        let _ = reader.rebuild_series_index(4).await;
+    }
 }
 
 #[tokio::test]
