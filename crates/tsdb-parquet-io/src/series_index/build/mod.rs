@@ -110,11 +110,14 @@ impl SeriesIndexBuilder {
     /// Adds the next series. Series come in ascending order of labels, none twice.
     ///
     /// # Errors
-    /// [`IndexError::InvalidInput`] for more than 2^32-2 series or a label set of more than 256 MiB;
+    /// [`IndexError::InvalidInput`] for more than 2^32-2 series, a series without rows or a label set of more than 256 MiB;
     /// [`IndexError::Io`] when the spill fails.
     pub fn push(&mut self, entry: &SeriesEntry<'_>) -> IndexResult<()> {
         if self.series == u32::MAX - 1 {
             return Err(IndexError::InvalidInput(format!("more than {} series", self.series)));
+        }
+        if entry.rows == 0 || !(entry.has_floats || entry.has_histograms) {
+            return Err(IndexError::InvalidInput(format!("{} without samples", entry.labels)));
         }
         if !self.run.is_empty() && self.run.bytes() >= self.memory_budget_bytes {
             self.spill_run()?;
