@@ -119,14 +119,28 @@ impl NumberPages {
         Ok(())
     }
 
+    /// Refuses a page table of other columns than the footer's, or with pages of numbers outside of theirs.
     fn check_table(&self, group: u32, table: &PageTable) -> Result<()> {
-        let columns = self.metadata.parquet().row_group(group as usize).num_columns();
-        if table.pages().columns.len() == columns {
-            return Ok(());
+        let wrong = |detail: String| {
+            Error::damaged(self.source.path(), format!("the page table of row group {group} has {detail}"))
+        };
+        let chunks = self.metadata.parquet().row_group(group as usize).columns();
+        let columns = &table.pages().columns;
+        if columns.len() != chunks.len() {
+            return Err(wrong(format!("{} columns of {}", columns.len(), chunks.len())));
         }
-        let found = table.pages().columns.len();
-        let detail = format!("the page table of row group {group} has {found} columns of {columns}");
-        Err(Error::damaged(self.source.path(), detail))
+        for NumberColumn { leaf, .. } in [self.timestamps].into_iter().chain(self.values) {
+            let (column, chunk) = (&columns[leaf], &chunks[leaf]);
+            let (start, length) = chunk.byte_range();
+            let is_outside = |page: &Range<u64>| page.start < start || page.end > start + length;
+            let data = column.data.iter().map(|page| &page.location);
+            let mut pages = column.dictionary.iter().chain(data).map(PageLocation::range);
+            if let Some(page) = pages.find(is_outside) {
+                let name = chunk.column_path().string();
+                return Err(wrong(format!("a page of {name} at bytes {page:?}, outside of the column")));
+            }
+        }
+        Ok(())
     }
 
     /// The pages of `column` that hold any of `rows`, which count from the start of the row group.

@@ -11,7 +11,7 @@ use tsdb_parquet_io::{BlockCache, Error, Origin, ParquetConfig, ParquetReader, R
 use tsdb_schema::LabelLayout;
 use tsdb_testkit::{assert_series_eq, series_diff};
 
-use crate::common::{PATH, metric, open, select, series, store, write};
+use crate::common::{PATH, footer_at, metric, open, reseal, select, series, store, write};
 use crate::counting::Counting;
 
 /// A file with several row groups, pages and a bloom filter; all its samples.
@@ -60,12 +60,6 @@ fn mixed_fixture() -> (Vec<Series>, Vec<u8>) {
 
 async fn read(file: Vec<u8>, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Series>> {
     select(&open(file).await?, matchers, range).await
-}
-
-/// Where the footer begins.
-fn footer_at(file: &[u8]) -> usize {
-    let length = u32::from_le_bytes(file[file.len() - 8..][..4].try_into().expect("four bytes"));
-    file.len() - 8 - length as usize
 }
 
 #[tokio::test]
@@ -290,19 +284,6 @@ async fn a_newer_format_version_says_so() {
     reseal(&mut newer);
     let error = open(newer).await.expect_err("a newer version");
     assert!(matches!(&error, Error::UnsupportedVersion { found, .. } if found == "9"), "{error}");
-}
-
-/// Makes the footer's checksum fit its bytes again.
-fn reseal(file: &mut [u8]) {
-    let (from, to) = (footer_at(file), file.len() - 8);
-    let key = b"tsdb.tail";
-    let at = file.windows(key.len()).rposition(|w| w == key).expect("the key is in the footer") + key.len();
-    // The value begins with the zeros of the tail's offset; its length, in front of it, is a digit's byte too.
-    let value = file[at..].windows(4).position(|w| w == b"0000").expect("the value") + at;
-    let hash = value + 20 + 1 + 16 + 1;
-    file[hash..hash + 16].fill(b'0');
-    let digits = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&file[from..to]));
-    file[hash..hash + 16].copy_from_slice(digits.as_bytes());
 }
 
 #[tokio::test]
