@@ -111,18 +111,17 @@ impl ParquetReader {
             Ok(DataPage { location, first_row: u64::try_from(page.first_row_index).map_err(|_| outside())? })
         });
         let data = data.collect::<Result<Vec<_>>>()?;
-        let first_rows: Vec<u64> = data.iter().map(|page| page.first_row).chain([rows]).collect();
-        if first_rows[0] != 0 || !first_rows.is_sorted() {
-            let column = chunk.column_path().string();
-            let detail =
-                format!("its page index names pages of the column {column} that do not follow each other");
-            return Err(Error::damaged(self.source.path(), detail));
-        }
         let dictionary = chunk.dictionary_page_offset().map(|at| {
             let length = chunk.data_page_offset().saturating_sub(at);
             located(at, length).ok_or_else(outside)
         });
         let pages = ColumnPages { dictionary: dictionary.transpose()?, data };
+        if !pages.is_sound(rows) {
+            let column = chunk.column_path().string();
+            let detail =
+                format!("its page index names pages of the column {column} that do not follow each other");
+            return Err(Error::damaged(self.source.path(), detail));
+        }
         let covered = pages.dictionary.iter().chain(pages.data.iter().map(|page| &page.location));
         if covered.map(|page| u64::from(page.length)).sum::<u64>() != length {
             return Err(outside());

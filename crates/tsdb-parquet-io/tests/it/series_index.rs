@@ -340,3 +340,76 @@ fn row_groups_must_have_the_rows_of_the_series() {
     let error = builder.finish(0, &groups, &mut Vec::new()).unwrap_err();
     assert!(matches!(error, IndexError::InvalidInput(_)), "{error}");
 }
+
+#[test]
+fn pages_must_follow_each_other() {
+    let series = many(4);
+    let sound = row_groups(&series);
+    let finish = |groups: &[RowGroupPages]| {
+        let mut builder = SeriesIndexBuilder::new();
+        for Known { labels, rows } in &series {
+            let SeriesRows { rows, time_range, has_floats, has_histograms, .. } = rows.clone();
+            let rows = rows.end - rows.start;
+            builder.push(&SeriesEntry { labels, rows, time_range, has_floats, has_histograms }).unwrap();
+        }
+        builder.finish(4, groups, &mut Vec::new())
+    };
+    finish(&sound).unwrap();
+    let last = sound.len() - 1;
+    let damages: [fn(&mut DataPage); 3] =
+        [|page| page.first_row = 1, |page| page.first_row = 1 << 40, |page| page.location.offset = u64::MAX];
+    for damage in damages {
+        let mut groups = sound.clone();
+        damage(&mut groups[last].columns[1].data[0]);
+        assert!(matches!(finish(&groups), Err(IndexError::InvalidInput(_))));
+    }
+}
+
+/// A spill of which one call fails.
+#[derive(Debug, Default)]
+struct FailingSpill {
+    inner: MemorySpill,
+    /// Calls until then.
+    left: usize,
+}
+
+impl FailingSpill {
+    fn call(&mut self) -> std::io::Result<()> {
+        self.left = self.left.checked_sub(1).ok_or(std::io::ErrorKind::StorageFull)?;
+        Ok(())
+    }
+}
+
+impl Spill for FailingSpill {
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<std::ops::Range<u64>> {
+        self.call()?;
+        self.inner.append(bytes)
+    }
+
+    fn read(&mut self, range: std::ops::Range<u64>, into: &mut Vec<u8>) -> std::io::Result<()> {
+        self.call()?;
+        self.inner.read(range, into)
+    }
+}
+
+#[test]
+fn a_spill_that_fails_is_an_error_whenever_it_does() {
+    let series = many(300);
+    let mut calls = 0;
+    loop {
+        let spill = FailingSpill { left: calls, ..FailingSpill::default() };
+        let mut builder = SeriesIndexBuilder::with_spill(10_000, Box::new(spill));
+        let pushed = series.iter().try_for_each(|Known { labels, rows }| {
+            let SeriesRows { rows, time_range, has_floats, has_histograms, .. } = rows.clone();
+            let rows = rows.end - rows.start;
+            builder.push(&SeriesEntry { labels, rows, time_range, has_floats, has_histograms })
+        });
+        match pushed.and_then(|()| builder.finish(4, &[], &mut Vec::new())) {
+            Ok(_) => break,
+            Err(IndexError::Io(error)) => assert_eq!(error.kind(), std::io::ErrorKind::StorageFull),
+            Err(other) => panic!("call {calls}: {other}"),
+        }
+        calls += 1;
+    }
+    assert!(calls > 10, "{calls} calls");
+}

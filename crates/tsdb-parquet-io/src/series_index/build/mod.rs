@@ -146,8 +146,8 @@ impl SeriesIndexBuilder {
     /// order; together they have the rows of the series.
     ///
     /// # Errors
-    /// [`IndexError::InvalidInput`] when the row groups have other rows; [`IndexError::Io`] when `out` or the spill
-    /// fails.
+    /// [`IndexError::InvalidInput`] when the row groups have other rows, or pages that do not follow each other;
+    /// [`IndexError::Io`] when `out` or the spill fails.
     pub fn finish(
         mut self,
         region_offset: u64,
@@ -157,6 +157,11 @@ impl SeriesIndexBuilder {
         let grouped = row_groups.iter().map(|group| group.rows).sum::<u64>();
         if !row_groups.is_empty() && grouped != self.rows {
             let detail = format!("row groups of {grouped} rows for series of {}", self.rows);
+            return Err(IndexError::InvalidInput(detail));
+        }
+        let is_sound = |group: &RowGroupPages| group.columns.iter().all(|column| column.is_sound(group.rows));
+        if let Some(group) = row_groups.iter().position(|group| !is_sound(group)) {
+            let detail = format!("pages of row group {group} that do not follow each other");
             return Err(IndexError::InvalidInput(detail));
         }
         let mut sink = BlockSink::new(out, region_offset);
