@@ -7,7 +7,9 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use parquet::file::metadata::RowGroupMetaData;
 use tsdb_core::{Histogram, Matcher, Series, TimeRange};
-use tsdb_parquet_io::{BlockCache, Error, Origin, ParquetConfig, ParquetReader, ReadRequest, Result};
+use tsdb_parquet_io::{
+    BlockCache, Error, Origin, ParquetConfig, ParquetReader, ReadRequest, Result, SERIES_INDEX_KEY,
+};
 use tsdb_schema::LabelLayout;
 use tsdb_testkit::{assert_series_eq, series_diff};
 
@@ -230,6 +232,26 @@ async fn rows_are_read_where_the_index_is_damaged() {
     let reader = ParquetReader::open_without_index(store(file).await, Path::from(PATH), None).await;
     let found = select(&reader.expect("sound rows"), &[], TimeRange::ALL).await.expect("sound rows");
     assert_series_eq(&found, &all);
+}
+
+#[tokio::test]
+async fn a_pointer_to_nowhere_is_a_damaged_index() {
+    let (all, file) = fixture();
+    let key = SERIES_INDEX_KEY.as_bytes();
+    let at = file.windows(key.len()).rposition(|w| w == key).expect("the key is in the footer") + key.len();
+    let value = file[at..].windows(5).position(|w| w == b"0000 ").expect("the value") + at;
+    for offset in ["18446744073709551615", "18446744073709551610", "00000000000099999999", "x"] {
+        let mut forged = file.clone();
+        forged[value + 5..value + 5 + offset.len()].copy_from_slice(offset.as_bytes());
+        reseal(&mut forged);
+        let error = open(forged.clone()).await.expect_err("an index outside of the file");
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        let reader = ParquetReader::open_without_index(store(forged).await, Path::from(PATH), None).await;
+        let reader = reader.expect("sound rows");
+        let found = reader.verify().await.expect("a store that reads");
+        assert_eq!((found.damaged.len(), found.damaged_index.len()), (0, 1), "{found:?}");
+        assert_series_eq(&select(&reader, &[], TimeRange::ALL).await.expect("sound rows"), &all);
+    }
 }
 
 /// The answer by way of tables.
