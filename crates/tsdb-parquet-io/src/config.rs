@@ -99,8 +99,8 @@ pub struct ParquetConfig {
     /// Whether the file has a series index, by which it is searched without a look at the label columns, and with it
     /// the checksums of its pages. Default true.
     pub series_index: bool,
-    /// Where a temporary file is made when the index of very many series outgrows its memory. Default `None`: the
-    /// system's directory for temporary files.
+    /// Where a temporary file is made when the index of very many series or labels outgrows its memory. Default `None`:
+    /// the system's directory for temporary files.
     pub spill_dir: Option<PathBuf>,
     /// Pairs of the caller's own for the file's key-value metadata; they come back in
     /// [`FileMeta::key_values`](crate::FileMeta::key_values). Default none.

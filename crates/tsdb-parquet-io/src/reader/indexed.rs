@@ -2,7 +2,7 @@
 //! label column is read.
 //!
 //! Series are resolved in steps that grow, so that the first come at once and many are not asked for one by one; and
-//! their pages are read in steps of a bounded number of bytes, neighbours together. Memory holds one step.
+//! their pages are read in steps of a bounded number of bytes and rows, neighbours together. Memory holds one step.
 //!
 //! Of the rows of a series only those within the query's time are decoded. Where the series goes beyond it, its timestamps
 //! are read first, then the values that are left; otherwise both at once.
@@ -30,6 +30,9 @@ const STEP_MAX: usize = 64 * 1024;
 const STEP_GROWTH: usize = 8;
 /// Bytes of pages that are read at a time, about.
 const READ_BYTES: u64 = 4 << 20;
+/// Rows that are read at a time, about: of samples that compress to next to nothing, so many bytes would be more than
+/// memory holds. 32 MiB of samples.
+const READ_ROWS: u64 = 2 << 20;
 /// Rows with histograms, which may take kilobytes each, that are read at a time, about.
 const HISTOGRAM_ROWS: u64 = 8 * 1024;
 /// A series of no more rows is read as a whole: to look at its timestamps first would cost another request.
@@ -151,8 +154,8 @@ impl Indexed {
     async fn wanted(&mut self) -> Result<Vec<Wanted>> {
         let mut step = Vec::new();
         let mut keys: BTreeSet<PageKey> = BTreeSet::new();
-        let (mut bytes, mut histogram_rows) = (0, 0);
-        while bytes < READ_BYTES && histogram_rows < HISTOGRAM_ROWS {
+        let (mut bytes, mut all_rows, mut histogram_rows) = (0, 0, 0);
+        while bytes < READ_BYTES && all_rows < READ_ROWS && histogram_rows < HISTOGRAM_ROWS {
             let Some(series) = self.resolved.pop_front() else { break };
             let rows = series.rows.rows.clone();
             let parts = self.pages.parts(rows.clone()).await?;
@@ -173,6 +176,7 @@ impl Indexed {
             if has_all || rows.end - rows.start <= WHOLE_ROWS {
                 self.value_pages(&wanted).into_iter().for_each(&mut add);
             }
+            all_rows += rows.end - rows.start;
             if wanted.series.rows.has_histograms {
                 histogram_rows += rows.end - rows.start;
             }

@@ -119,14 +119,28 @@ impl NumberPages {
         Ok(())
     }
 
+    /// Refuses a page table of other columns than the footer's, or with pages of numbers outside of theirs.
     fn check_table(&self, group: u32, table: &PageTable) -> Result<()> {
-        let columns = self.metadata.parquet().row_group(group as usize).num_columns();
-        if table.pages().columns.len() == columns {
-            return Ok(());
+        let wrong = |detail: String| {
+            Error::damaged(self.source.path(), format!("the page table of row group {group} has {detail}"))
+        };
+        let chunks = self.metadata.parquet().row_group(group as usize).columns();
+        let columns = &table.pages().columns;
+        if columns.len() != chunks.len() {
+            return Err(wrong(format!("{} columns of {}", columns.len(), chunks.len())));
         }
-        let found = table.pages().columns.len();
-        let detail = format!("the page table of row group {group} has {found} columns of {columns}");
-        Err(Error::damaged(self.source.path(), detail))
+        for NumberColumn { leaf, .. } in [self.timestamps].into_iter().chain(self.values) {
+            let (column, chunk) = (&columns[leaf], &chunks[leaf]);
+            let (start, length) = chunk.byte_range();
+            let is_outside = |page: &Range<u64>| page.start < start || page.end > start + length;
+            let data = column.data.iter().map(|page| &page.location);
+            let mut pages = column.dictionary.iter().chain(data).map(PageLocation::range);
+            if let Some(page) = pages.find(is_outside) {
+                let name = chunk.column_path().string();
+                return Err(wrong(format!("a page of {name} at bytes {page:?}, outside of the column")));
+            }
+        }
+        Ok(())
     }
 
     /// The pages of `column` that hold any of `rows`, which count from the start of the row group.
@@ -284,8 +298,8 @@ fn check(path: &str, location: &PageLocation, bytes: &[u8]) -> Result<()> {
 /// The checksums of pages, for whoever reads them by other ways.
 #[derive(Debug, Default)]
 pub(super) struct PageChecks {
-    /// By offset.
-    pages: Vec<PageLocation>,
+    /// By offset; `None` where no checksums are known.
+    pages: Option<Vec<PageLocation>>,
 }
 
 impl PageChecks {
@@ -299,18 +313,61 @@ impl PageChecks {
                 pages.extend(column.data.iter().map(|page| page.location));
             }
         }
-        pages.sort_unstable_by_key(|page| page.offset);
-        Ok(Self { pages })
+        Ok(Self::new(pages))
     }
 
-    /// Checks the pages that lie in `bytes`, which are those of the file from `at` on.
+    fn new(mut pages: Vec<PageLocation>) -> Self {
+        pages.sort_unstable_by_key(|page| (page.offset, page.length));
+        Self { pages: Some(pages) }
+    }
+
+    /// Checks the pages that make up `bytes`, which are those of the file from `at` on. Bytes that are no page, or only a
+    /// part of one, are refused: nothing is used that has no checksum.
     pub(super) fn check(&self, path: &str, at: u64, bytes: &Bytes) -> Result<()> {
+        let Some(pages) = &self.pages else { return Ok(()) };
         let end = at + bytes.len() as u64;
-        let first = self.pages.partition_point(|page| page.offset < at);
-        for page in self.pages[first..].iter().take_while(|page| page.range().end <= end) {
+        let first = pages.partition_point(|page| page.offset < at);
+        let mut next = at;
+        for page in &pages[first..] {
+            if page.offset != next || page.range().end > end {
+                break;
+            }
             let start = (page.offset - at) as usize;
             check(path, page, &bytes[start..start + page.length as usize])?;
+            next = page.range().end;
         }
-        Ok(())
+        if next == end {
+            return Ok(());
+        }
+        Err(Error::damaged(
+            path,
+            format!("its page tables have no page at byte {next} that ends by byte {end}"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_without_a_checksum_are_refused() {
+        let file = Bytes::from_static(b"..aaabbbb....cc");
+        let page = |at: usize, end: usize| PageLocation {
+            offset: at as u64,
+            length: (end - at) as u32,
+            hash: xxh3_64(&file[at..end]),
+        };
+        let checks = PageChecks::new(vec![page(5, 9), page(13, 15), page(2, 5)]);
+        let check = |at: usize, end: usize| checks.check("f", at as u64, &file.slice(at..end)).is_ok();
+        for (at, end) in [(2, 5), (2, 9), (5, 9), (13, 15), (7, 7)] {
+            assert!(check(at, end), "{at}..{end}");
+        }
+        for (at, end) in [(2, 4), (3, 5), (2, 8), (2, 10), (5, 15), (9, 13), (0, 2), (13, 14)] {
+            assert!(!check(at, end), "{at}..{end}");
+        }
+        let flipped = Bytes::from_static(b"aaAbbbb");
+        assert!(checks.check("f", 2, &flipped).is_err());
+        assert!(PageChecks::default().check("f", 2, &flipped).is_ok());
     }
 }

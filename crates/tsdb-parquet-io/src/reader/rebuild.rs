@@ -74,19 +74,25 @@ impl ParquetReader {
         let missing = || Error::damaged(self.source.path(), "it has no page index");
         let mut groups = Vec::with_capacity(metadata.num_row_groups());
         for (number, group) in metadata.row_groups().iter().enumerate() {
+            // The footer's check has refused negative counts.
+            let rows = u64::try_from(group.num_rows()).unwrap_or_default();
             let mut columns = Vec::with_capacity(group.num_columns());
             for (leaf, chunk) in group.columns().iter().enumerate() {
                 let index = metadata.offset_index().and_then(|all| all.get(number)?.get(leaf));
                 let pages = index.ok_or_else(missing)?.page_locations();
-                columns.push(self.pages_of(chunk, pages).await?);
+                columns.push(self.pages_of(chunk, pages, rows).await?);
             }
-            let rows = u64::try_from(group.num_rows()).unwrap_or_default();
             groups.push(RowGroupPages { rows, columns });
         }
         Ok(groups)
     }
 
-    async fn pages_of(&self, chunk: &ColumnChunkMetaData, pages: &[ParquetPage]) -> Result<ColumnPages> {
+    async fn pages_of(
+        &self,
+        chunk: &ColumnChunkMetaData,
+        pages: &[ParquetPage],
+        rows: u64,
+    ) -> Result<ColumnPages> {
         let outside = || {
             let detail =
                 format!("its page index names pages outside the column {}", chunk.column_path().string());
@@ -110,6 +116,12 @@ impl ParquetReader {
             located(at, length).ok_or_else(outside)
         });
         let pages = ColumnPages { dictionary: dictionary.transpose()?, data };
+        if !pages.is_sound(rows) {
+            let column = chunk.column_path().string();
+            let detail =
+                format!("its page index names pages of the column {column} that do not follow each other");
+            return Err(Error::damaged(self.source.path(), detail));
+        }
         let covered = pages.dictionary.iter().chain(pages.data.iter().map(|page| &page.location));
         if covered.map(|page| u64::from(page.length)).sum::<u64>() != length {
             return Err(outside());

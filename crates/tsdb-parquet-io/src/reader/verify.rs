@@ -1,5 +1,7 @@
 //! A check of a whole file: every page, every block of the series index, and that index and rows say the same.
 
+use std::ops::Range;
+
 use futures::TryStreamExt;
 use tsdb_core::TimeRange;
 
@@ -59,18 +61,22 @@ impl ParquetReader {
         }
 
         let pointer = value_of(self.metadata.parquet().file_metadata(), SERIES_INDEX_KEY);
-        let pointer = pointer.and_then(IndexPointer::parse);
-        let region_offset = pointer.map_or(0, |pointer| pointer.offset);
+        let region = pointer.and_then(|value| self.index_region(value));
+        let region_offset = region.as_ref().map_or(0, |region| region.start);
         if self.source.range(0..MAGIC.len() as u64).await? != MAGIC.as_slice() {
             found.damaged.push(Error::damaged(self.source.path(), "it does not begin with PAR1"));
         }
-        if let Some(offset) = pointer.map(|pointer| pointer.offset) {
-            let head = self.source.range(offset..offset + REGION_HEAD.len() as u64).await?;
+        if let Some(Range { start, .. }) = region {
+            let head = self.source.range(start..start + REGION_HEAD.len() as u64).await?;
             if head != REGION_HEAD.as_slice() {
                 let detail =
-                    format!("its series index at byte {offset} begins with other bytes than it should");
+                    format!("its series index at byte {start} begins with other bytes than it should");
                 found.damaged_index.push(Error::damaged(self.source.path(), detail));
             }
+        } else if let Some(value) = pointer {
+            // With its index the file could not even be opened.
+            let detail = format!("the metadata key {SERIES_INDEX_KEY} is {value:?}");
+            found.damaged_index.push(Error::damaged(self.source.path(), detail));
         }
         let pages = list(self.all_pages().await, &mut found.damaged)?.unwrap_or_default();
         self.verify_pages(&pages, &mut found).await?;
@@ -93,14 +99,25 @@ impl ParquetReader {
         Ok(found)
     }
 
+    /// The bytes of the series index by its pointer's text, if there can be one.
+    fn index_region(&self, pointer: &str) -> Option<Range<u64>> {
+        let region = IndexPointer::parse(pointer)?.region().ok()?;
+        let is_in_file = region.end <= self.file_meta().bytes;
+        (is_in_file && region.end - region.start >= REGION_HEAD.len() as u64).then_some(region)
+    }
+
     /// Compares the pages that are there with the page tables.
     async fn verify_pages(&self, pages: &[RowGroupPages], found: &mut Verification) -> Result<()> {
         let Some(index) = self.index() else { return Ok(()) };
         for (group, there) in (0_u32..).zip(pages) {
-            let table = index.page_tables(&[group]).await;
-            // A damaged page table is found once more among the blocks.
-            if let (Ok(table), true) = (table, found.damaged.len() < PROBLEMS_MAX) {
-                self.compare_pages(group as usize, table[0].pages(), there, found);
+            match index.page_tables(&[group]).await {
+                Ok(table) if found.damaged.len() < PROBLEMS_MAX => {
+                    self.compare_pages(group as usize, table[0].pages(), there, found);
+                }
+                // Without the table nothing is known of the pages.
+                Err(error @ Error::Store { .. }) => return Err(error),
+                // A damaged page table is found once more among the blocks.
+                _ => {}
             }
         }
         Ok(())

@@ -41,6 +41,16 @@ impl ColumnPages {
         let start = self.data.partition_point(|page| page.first_row <= rows.start).saturating_sub(1);
         start.min(end)..end
     }
+
+    /// Whether the data pages, if there are any, begin with row 0, follow each other, and end by `rows`; and all pages
+    /// lie where a file can have bytes.
+    pub(crate) fn is_sound(&self, rows: u64) -> bool {
+        let data = self.data.iter().map(|page| &page.location);
+        let mut pages = self.dictionary.iter().chain(data);
+        self.data.first().is_none_or(|first| first.first_row == 0)
+            && self.data.iter().map(|page| page.first_row).chain([rows]).is_sorted()
+            && pages.all(|page| page.offset.checked_add(u64::from(page.length)).is_some())
+    }
 }
 
 /// Where a page lies, its header included.

@@ -163,6 +163,9 @@ impl SeriesBlock {
         first_rows.push(expected.rows.start);
         let mut row = expected.rows.start;
         for rows in rows {
+            if rows == 0 {
+                return Err(cursor.damaged("a series without rows"));
+            }
             row = row.saturating_add(rows);
             first_rows.push(row);
         }
@@ -175,7 +178,11 @@ impl SeriesBlock {
         if ends.into_iter().any(|(first, span)| first.checked_add(span).is_none_or(|end| end > length)) {
             return Err(cursor.damaged("times outside those of the file"));
         }
-        if kinds.to_vec(&raw).into_iter().any(|kinds| kinds > u64::from(HAS_FLOATS | HAS_HISTOGRAMS)) {
+        if kinds
+            .to_vec(&raw)
+            .into_iter()
+            .any(|kinds| !(1..=u64::from(HAS_FLOATS | HAS_HISTOGRAMS)).contains(&kinds))
+        {
             return Err(cursor.damaged("unknown kinds of samples"));
         }
         let (first_series, file_start_ms) = (expected.series.start, range.start_ms);
@@ -237,6 +244,45 @@ impl SeriesBlock {
         match (place, self.row(ordinal)) {
             (Ok(place), Some(row)) => self.labels[place].1.get(&self.raw, row) as u32,
             _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::super::BlockRef;
+    use super::super::frame::Compressor;
+    use super::*;
+
+    /// Decodes a block of two series of these rows and kinds.
+    fn decode(series: [(u64, u8); 2]) -> IndexResult<SeriesBlock> {
+        let mut builder = SeriesBlockBuilder::default();
+        for (rows, kinds) in series {
+            builder.push(SeriesRecord { rows, start_ms: 0, end_ms: 0, kinds }, []);
+        }
+        let mut raw = Vec::new();
+        let rows = builder.finish(0, &mut raw);
+        let stored = Compressor::for_blocks().compress(&raw, &[]).unwrap().to_vec();
+        let block = BlockRef {
+            id: BlockId(0),
+            kind: BlockKind::Series,
+            offset: 8,
+            stored_len: stored.len() as u32,
+            raw_len: raw.len() as u32,
+            hash: xxh3_64(&stored),
+        };
+        let directory =
+            Directory { series: 2, series_rows: vec![0, rows], blocks: vec![block], ..Directory::default() };
+        SeriesBlock::decode(&stored, BlockId(0), &directory)
+    }
+
+    #[test]
+    fn every_series_has_rows_and_a_kind() {
+        assert_eq!(decode([(3, 1), (1, 2)]).unwrap().series(1).unwrap().rows, 3..4);
+        for series in [[(0, 1), (4, 2)], [(4, 1), (0, 3)], [(3, 0), (1, 1)], [(3, 1), (1, 4)]] {
+            assert!(decode(series).is_err(), "{series:?}");
         }
     }
 }

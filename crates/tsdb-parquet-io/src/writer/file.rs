@@ -116,7 +116,7 @@ impl<W: Write + Send> FileEncoder<W> {
     fn rows(&self, configured: usize) -> usize {
         let footer =
             self.file.flushed_row_groups().len() * self.descriptor.num_columns() * FOOTER_BYTES_A_COLUMN;
-        configured << (footer / FOOTER_STEP_BYTES).min(ROWS_DOUBLINGS_MAX)
+        configured.saturating_mul(1 << (footer / FOOTER_STEP_BYTES).min(ROWS_DOUBLINGS_MAX))
     }
 
     fn new_group(&self) -> Result<RowGroup> {

@@ -12,8 +12,8 @@ use tsdb_core::{Labels, Series, TimeRange};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::series_index::{
-    ColumnPages, DEFAULT_INDEX_MEMORY_BYTES, DataPage, IndexPointer, PageLocation, RowGroupPages,
-    SeriesEntry, SeriesIndexBuilder, Spill,
+    ColumnPages, DEFAULT_INDEX_MEMORY_BYTES, DataPage, IndexPointer, MemorySpill, PageLocation,
+    RowGroupPages, SeriesEntry, SeriesIndexBuilder, Spill,
 };
 use crate::{ParquetConfig, Result};
 
@@ -37,7 +37,7 @@ struct OpenSeries {
 
 impl IndexWriter {
     pub(super) fn new(config: &ParquetConfig) -> Self {
-        let spill = FileSpill { dir: config.spill_dir.clone(), file: None, len: 0 };
+        let spill = FileSpill::new(config.spill_dir.clone());
         let builder = SeriesIndexBuilder::with_spill(DEFAULT_INDEX_MEMORY_BYTES, Box::new(spill));
         Self { builder, open: None, row_groups: Vec::new() }
     }
@@ -127,36 +127,79 @@ fn column_pages(
     ColumnPages { data: data.collect(), dictionary }
 }
 
-/// A temporary file, made when it is needed. It has no name and is gone with the process.
+/// Bytes that are kept in memory before a file is made for more. Every index puts a few blocks aside; most get by without
+/// a file.
+const SPILL_MEMORY_BYTES: usize = 1 << 20;
+
+/// A little memory, then a temporary file, made when it is needed. It has no name and is gone with the process.
 #[derive(Debug)]
 struct FileSpill {
     dir: Option<PathBuf>,
-    file: Option<File>,
-    len: u64,
+    memory: MemorySpill,
+    /// The file, and how long it is.
+    file: Option<(File, u64)>,
+}
+
+impl FileSpill {
+    fn new(dir: Option<PathBuf>) -> Self {
+        Self { dir, memory: MemorySpill::default(), file: None }
+    }
+
+    fn append_to_file(&mut self, bytes: &[u8]) -> io::Result<Range<u64>> {
+        let (file, len) = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let file = match &self.dir {
+                    Some(dir) => tempfile::tempfile_in(dir)?,
+                    None => tempfile::tempfile()?,
+                };
+                none.insert((file, 0))
+            }
+        };
+        file.seek(SeekFrom::Start(*len))?;
+        file.write_all(bytes)?;
+        let start = *len;
+        *len += bytes.len() as u64;
+        Ok(start..*len)
+    }
+
+    fn read_from_file(&mut self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
+        let missing = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let (file, _) = self.file.as_mut().ok_or_else(missing)?;
+        file.seek(SeekFrom::Start(range.start))?;
+        let read = file.take(range.end - range.start).read_to_end(into)?;
+        if read as u64 == range.end - range.start { Ok(()) } else { Err(missing()) }
+    }
+
+    /// Names the directory, which is mostly what is wrong: full, read-only, not there.
+    fn named(&self, error: &io::Error) -> io::Error {
+        let dir = self.dir.clone().unwrap_or_else(std::env::temp_dir);
+        io::Error::new(error.kind(), format!("the temporary file in {}: {error}", dir.display()))
+    }
 }
 
 impl Spill for FileSpill {
     fn append(&mut self, bytes: &[u8]) -> io::Result<Range<u64>> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(match &self.dir {
-                Some(dir) => tempfile::tempfile_in(dir)?,
-                None => tempfile::tempfile()?,
-            }),
-        };
-        let start = self.len;
-        file.seek(SeekFrom::Start(start))?;
-        file.write_all(bytes)?;
-        self.len += bytes.len() as u64;
-        Ok(start..self.len)
+        let in_memory = self.memory.len();
+        if self.file.is_none() && in_memory + bytes.len() <= SPILL_MEMORY_BYTES {
+            return self.memory.append(bytes);
+        }
+        let Range { start, end } = self.append_to_file(bytes).map_err(|error| self.named(&error))?;
+        Ok(start + in_memory as u64..end + in_memory as u64)
     }
 
     fn read(&mut self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
-        let missing = || io::Error::from(io::ErrorKind::UnexpectedEof);
-        let file = self.file.as_mut().ok_or_else(missing)?;
-        file.seek(SeekFrom::Start(range.start))?;
-        let read = file.take(range.end - range.start).read_to_end(into)?;
-        if read as u64 == range.end - range.start { Ok(()) } else { Err(missing()) }
+        let in_memory = self.memory.len() as u64;
+        match range.start.checked_sub(in_memory) {
+            Some(start) => {
+                self.read_from_file(start..range.end - in_memory, into).map_err(|error| self.named(&error))
+            }
+            None => self.memory.read(range, into),
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.memory.memory_bytes()
     }
 }
 
@@ -165,15 +208,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spilled_file_gives_back_what_it_was_given() {
-        let mut spill = FileSpill { dir: None, file: None, len: 0 };
+    fn what_was_spilled_is_given_back() {
+        let mut spill = FileSpill::new(None);
         assert!(spill.read(0..1, &mut Vec::new()).is_err());
-        let ranges = [&b"one"[..], b"", b"three"].map(|bytes| spill.append(bytes).unwrap());
-        let mut read = b"+".to_vec();
-        for range in ranges.iter().rev() {
+        let large = vec![7; SPILL_MEMORY_BYTES];
+        let parts = [&b"one"[..], b"", b"three", &large, b"four", b""];
+        let ranges = parts.map(|bytes| spill.append(bytes).unwrap());
+        assert!(ranges.is_sorted_by(|a, b| a.end == b.start));
+        assert!(spill.memory_bytes() < 100, "what comes after goes to the file");
+        for (range, bytes) in ranges.iter().zip(parts).rev() {
+            let mut read = b"+".to_vec();
             spill.read(range.clone(), &mut read).unwrap();
+            assert_eq!(&read[1..], bytes);
         }
-        assert_eq!(read, b"+threeone");
-        assert!(spill.read(5..9, &mut Vec::new()).is_err());
+        let end = ranges[5].end;
+        assert!(spill.read(end - 1..end + 1, &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_spill_without_a_place_names_it() {
+        let gone = tempfile::tempdir().unwrap().path().join("gone");
+        let mut spill = FileSpill::new(Some(gone.clone()));
+        assert_eq!(spill.append(b"small").unwrap(), 0..5);
+        let error = spill.append(&vec![0; SPILL_MEMORY_BYTES]).unwrap_err();
+        assert!(error.to_string().contains(&*gone.to_string_lossy()), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

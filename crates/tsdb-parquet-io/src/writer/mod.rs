@@ -50,7 +50,7 @@ pub struct ParquetWriter<W: Write + Send> {
 /// The encoder begins with the first row: what may be declared about the order depends on it.
 #[derive(Debug)]
 enum State<W: Write + Send> {
-    /// Sink and codec, until the encoder takes them.
+    /// Sink and codec, until the encoder takes them; `None` after an error.
     Empty(Option<(W, PageCodec)>),
     Writing(Box<FileEncoder<W>>),
 }
@@ -89,6 +89,15 @@ impl<W: Write + Send> ParquetWriter<W> {
         encoder.finish(meta)
     }
 
+    fn add(&mut self, batch: &SampleBatch) -> Result<()> {
+        if self.order.rows() == 0 {
+            self.order.begin(&self.config, &self.mapper, batch);
+        }
+        self.order.check(batch)?;
+        let encoder = self.begin()?;
+        batch.series.iter().try_for_each(|series| encoder.push(series))
+    }
+
     /// Creates the encoder if there is none yet.
     fn begin(&mut self) -> Result<&mut FileEncoder<W>> {
         if let State::Empty(parts) = &mut self.state {
@@ -109,12 +118,12 @@ impl<W: Write + Send> ColdStorageWriter for ParquetWriter<W> {
         if batch.rows() == 0 {
             return Ok(());
         }
-        if self.order.rows() == 0 {
-            self.order.begin(&self.config, &self.mapper, batch);
+        let added = self.add(batch);
+        if added.is_err() {
+            // Rows are missing that were counted: nobody must take what there is for a file.
+            self.state = State::Empty(None);
         }
-        self.order.check(batch)?;
-        let encoder = self.begin()?;
-        batch.series.iter().try_for_each(|series| encoder.push(series))
+        added
     }
 
     fn close(self) -> Result<FileMeta> {
@@ -129,7 +138,7 @@ impl<W: Write + Send> ColdStorageWriter for ParquetWriter<W> {
     }
 }
 
-/// An earlier failure to start the encoder has taken the sink.
+/// An earlier failure has taken the sink.
 fn sink_lost() -> crate::Error {
     std::io::Error::other("the writer failed before and cannot go on").into()
 }

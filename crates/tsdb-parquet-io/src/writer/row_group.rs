@@ -53,7 +53,10 @@ impl RowGroup {
     /// Bytes of memory held.
     pub(super) fn memory_bytes(&self) -> usize {
         let labels: usize = self.labels.iter().map(LabelColumn::memory_bytes).sum();
-        8 * (self.timestamps.capacity() + self.values.capacity()) + labels + self.nested.memory_bytes()
+        8 * (self.timestamps.capacity() + self.values.capacity())
+            + self.float_rows.capacity() * size_of::<(bool, u64)>()
+            + labels
+            + self.nested.memory_bytes()
     }
 
     /// Adds the samples of a series at these places of `samples`, which follow each other in time.

@@ -7,11 +7,14 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use parquet::file::metadata::RowGroupMetaData;
 use tsdb_core::{Histogram, Matcher, Series, TimeRange};
-use tsdb_parquet_io::{Error, Origin, ParquetConfig, ParquetReader, ReadRequest, Result};
+use tsdb_parquet_io::{
+    BlockCache, Error, Origin, ParquetConfig, ParquetReader, ReadRequest, Result, SERIES_INDEX_KEY,
+};
 use tsdb_schema::LabelLayout;
 use tsdb_testkit::{assert_series_eq, series_diff};
 
-use crate::common::{PATH, metric, open, select, series, store, write};
+use crate::common::{PATH, footer_at, metric, open, reseal, select, series, store, write};
+use crate::counting::Counting;
 
 /// A file with several row groups, pages and a bloom filter; all its samples.
 fn fixture() -> (Vec<Series>, Vec<u8>) {
@@ -59,12 +62,6 @@ fn mixed_fixture() -> (Vec<Series>, Vec<u8>) {
 
 async fn read(file: Vec<u8>, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Series>> {
     select(&open(file).await?, matchers, range).await
-}
-
-/// Where the footer begins.
-fn footer_at(file: &[u8]) -> usize {
-    let length = u32::from_le_bytes(file[file.len() - 8..][..4].try_into().expect("four bytes"));
-    file.len() - 8 - length as usize
 }
 
 #[tokio::test]
@@ -171,6 +168,61 @@ async fn a_sound_file_is_verified_and_its_index_rebuilt_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_verification_that_cannot_read_everything_says_so() {
+    let (_, mut file) = fixture();
+    // A page that only its checksum can tell from a sound one would go unnoticed if its page table was not read.
+    file[6] ^= 1;
+    for fails in 0.. {
+        let store = Arc::new(Counting::failing(store(file.clone()).await, fails));
+        // Without a cache each page table is read when it is needed.
+        let cache = BlockCache::new(0);
+        let opened = ParquetReader::open_cached(Arc::clone(&store) as _, Path::from(PATH), None, cache).await;
+        let found = match opened {
+            Ok(reader) => reader.verify().await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Err(Error::Store { .. }) => assert!(store.requests() > fails),
+            Ok(found) => {
+                assert!(store.requests() <= fails, "request {fails} failed, and nobody says so: {found:?}");
+                assert_eq!(found.damaged.len(), 1);
+                break;
+            }
+            Err(other) => panic!("request {fails}: {other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_forged_footer_or_page_index_with_right_checksums_never_panics() {
+    let (_, file) = fixture();
+    let key = b"tsdb.tail";
+    let at = file.windows(key.len()).rposition(|w| w == key).expect("the key is in the footer") + key.len();
+    let value = file[at..].windows(4).position(|w| w == b"0000").expect("the value") + at;
+    let digits = std::str::from_utf8(&file[value..value + 20]).expect("digits");
+    let tail_at: usize = digits.parse().expect("the tail's offset");
+    let footer_at = footer_at(&file);
+    assert!(tail_at < footer_at);
+    for (at, bit) in (tail_at..file.len() - 8).map(|at| (at, 1 << (at % 8))).step_by(3) {
+        if (value - 20..value + 54).contains(&at) {
+            continue;
+        }
+        let mut forged = file.clone();
+        forged[at] ^= bit;
+        let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&forged[tail_at..footer_at]));
+        forged[value + 21..value + 37].copy_from_slice(hash.as_bytes());
+        reseal(&mut forged);
+        let Ok(reader) = open(forged).await else { continue };
+        let _ = select(&reader, &[], TimeRange::ALL).await;
+        let matchers = Arc::from([Matcher::equal("instance", "host-00002")]);
+        let request = ReadRequest { matchers, ..ReadRequest::default() };
+        let _: Result<Vec<_>> = reader.read_batch(request).try_collect().await;
+        let _ = reader.verify().await;
+        let _ = reader.rebuild_series_index(4).await;
+    }
+}
+
+#[tokio::test]
 async fn rows_are_read_where_the_index_is_damaged() {
     let (all, mut file) = fixture();
     let index = open(file.clone()).await.expect("a sound fixture").layout().series_index.expect("an index");
@@ -180,6 +232,26 @@ async fn rows_are_read_where_the_index_is_damaged() {
     let reader = ParquetReader::open_without_index(store(file).await, Path::from(PATH), None).await;
     let found = select(&reader.expect("sound rows"), &[], TimeRange::ALL).await.expect("sound rows");
     assert_series_eq(&found, &all);
+}
+
+#[tokio::test]
+async fn a_pointer_to_nowhere_is_a_damaged_index() {
+    let (all, file) = fixture();
+    let key = SERIES_INDEX_KEY.as_bytes();
+    let at = file.windows(key.len()).rposition(|w| w == key).expect("the key is in the footer") + key.len();
+    let value = file[at..].windows(5).position(|w| w == b"0000 ").expect("the value") + at;
+    for offset in ["18446744073709551615", "18446744073709551610", "00000000000099999999", "x"] {
+        let mut forged = file.clone();
+        forged[value + 5..value + 5 + offset.len()].copy_from_slice(offset.as_bytes());
+        reseal(&mut forged);
+        let error = open(forged.clone()).await.expect_err("an index outside of the file");
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        let reader = ParquetReader::open_without_index(store(forged).await, Path::from(PATH), None).await;
+        let reader = reader.expect("sound rows");
+        let found = reader.verify().await.expect("a store that reads");
+        assert_eq!((found.damaged.len(), found.damaged_index.len()), (0, 1), "{found:?}");
+        assert_series_eq(&select(&reader, &[], TimeRange::ALL).await.expect("sound rows"), &all);
+    }
 }
 
 /// The answer by way of tables.
@@ -234,19 +306,6 @@ async fn a_newer_format_version_says_so() {
     reseal(&mut newer);
     let error = open(newer).await.expect_err("a newer version");
     assert!(matches!(&error, Error::UnsupportedVersion { found, .. } if found == "9"), "{error}");
-}
-
-/// Makes the footer's checksum fit its bytes again.
-fn reseal(file: &mut [u8]) {
-    let (from, to) = (footer_at(file), file.len() - 8);
-    let key = b"tsdb.tail";
-    let at = file.windows(key.len()).rposition(|w| w == key).expect("the key is in the footer") + key.len();
-    // The value begins with the zeros of the tail's offset; its length, in front of it, is a digit's byte too.
-    let value = file[at..].windows(4).position(|w| w == b"0000").expect("the value") + at;
-    let hash = value + 20 + 1 + 16 + 1;
-    file[hash..hash + 16].fill(b'0');
-    let digits = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&file[from..to]));
-    file[hash..hash + 16].copy_from_slice(digits.as_bytes());
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! A store that counts the requests for bytes, as a store over a network gets them: the ranges of one call are coalesced by
-//! the store's trait, those of several calls are not.
+//! the store's trait, those of several calls are not. It can fail one of them.
 
 use std::fmt;
 use std::ops::Range;
@@ -22,11 +22,18 @@ pub(crate) struct Counting {
     inner: Arc<dyn ObjectStore>,
     requests: AtomicUsize,
     bytes: AtomicUsize,
+    /// The request that fails, counted from 0.
+    fails: usize,
 }
 
 impl Counting {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+        Self::failing(inner, usize::MAX)
+    }
+
+    /// One of which the request of this number fails, counted from 0.
+    pub(crate) fn failing(inner: Arc<dyn ObjectStore>, fails: usize) -> Self {
+        Self { inner, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0), fails }
     }
 
     /// The bytes that callers asked for.
@@ -61,7 +68,12 @@ impl ObjectStore for Counting {
     }
 
     async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        if self.requests.fetch_add(1, Ordering::Relaxed) == self.fails {
+            return Err(object_store::Error::Generic {
+                store: "counting",
+                source: "a lost connection".into(),
+            });
+        }
         self.inner.get_opts(from, options).await
     }
 

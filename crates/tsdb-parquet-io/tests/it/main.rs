@@ -13,6 +13,8 @@ mod foreign;
 mod foreign_model;
 /// The page index of files that have it in pieces.
 mod foreign_page_index;
+/// Indexes that lie, with right checksums.
+mod forged_index;
 /// Any samples through a file, under each layout, every query against the oracle.
 mod model;
 /// The roadmap's `ParquetIOTest`: round trip, compression.

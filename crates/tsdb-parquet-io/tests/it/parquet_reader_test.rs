@@ -12,7 +12,7 @@ use tsdb_parquet_io::{
 };
 use tsdb_testkit::assert_series_eq;
 
-use crate::common::{PATH, metric, open, select, store, write};
+use crate::common::{PATH, metric, open, select, series, store, write};
 use crate::counting::Counting;
 
 fn config() -> ParquetConfig {
@@ -260,4 +260,26 @@ async fn one_read_opens_a_file_and_one_reads_a_row_group() {
     // The pages of all columns, with the dictionaries between them, are one for each row group.
     let rows: Vec<_> = reader.read_batch(ReadRequest::default()).try_collect().await.unwrap();
     assert_eq!((rows.len(), counting.requests()), (6, 2 + 6));
+}
+
+#[tokio::test]
+async fn memory_is_bounded_however_well_the_samples_are_compressed() {
+    // Regular times and one value: a few bytes of file for each thousand samples.
+    let one = |i: u32| {
+        let number = format!("{i:02}");
+        series(&[("__name__", "up"), ("n", &number)], (0..250_000).map(|row| (row * 15_000, 1.0)))
+    };
+    let all: Vec<_> = (0..24).map(one).collect();
+    let (meta, file) =
+        write(ParquetConfig { with_histograms: false, ..ParquetConfig::default() }, &all).unwrap();
+    assert!(meta.bytes < 2 << 20, "{} bytes", meta.bytes);
+    let reader = open(file).await.unwrap();
+    let mut found = reader.select([].into(), TimeRange::ALL);
+    let first = found.try_next().await.unwrap().unwrap();
+    assert_series_eq(std::slice::from_ref(&first), &all[..1]);
+    let layout = reader.layout();
+    let chunks = layout.row_groups.iter().map(|group| &group.columns[..2]);
+    let pages: usize = chunks.flatten().filter_map(|column| column.pages).sum();
+    let decoded = reader.statistics().pages_decoded;
+    assert!(decoded * 2 < pages as u64, "{decoded} pages of {pages} for the first series");
 }

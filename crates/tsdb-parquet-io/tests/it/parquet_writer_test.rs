@@ -189,6 +189,31 @@ fn settings_that_no_file_can_have_are_refused() {
 }
 
 #[test]
+fn row_groups_may_be_bounded_by_their_bytes_alone() {
+    // So many columns that the footer soon makes row groups larger.
+    let labels: Vec<String> = (0..200).map(|i| format!("l{i}")).collect();
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    for row_group_rows in [usize::MAX, 1 << 62] {
+        let config = ParquetConfig { row_group_rows, row_group_bytes: 1, ..promoted(&labels) };
+        let (meta, _) = write(config, &metric("up", 50, 1)).unwrap();
+        assert_eq!(meta.rows, 50);
+    }
+}
+
+#[test]
+fn a_writer_that_has_failed_makes_no_file() {
+    let config = || ParquetConfig { label_layout: LabelLayout::Columns, ..promoted(&["__name__"]) };
+    let config = || ParquetConfig { label_names: Some(vec!["__name__".into()]), ..config() };
+    let sound = series(&[("__name__", "a")], [(1, 1.0)]);
+    let without_column = series(&[("__name__", "b"), ("job", "x")], [(1, 1.0)]);
+    let later = series(&[("__name__", "c")], [(1, 1.0)]);
+    let mut writer = ParquetWriter::new(Vec::new(), config()).unwrap();
+    assert!(writer.write_batch(&SampleBatch::new(vec![sound, without_column])).is_err());
+    assert!(writer.write_batch(&SampleBatch::new(vec![later])).is_err());
+    assert!(writer.close().is_err());
+}
+
+#[test]
 fn a_failing_sink_is_an_error_not_a_file() {
     struct Full(usize);
     impl std::io::Write for Full {

@@ -56,7 +56,7 @@ fn build(series: &[Known], memory_budget_bytes: usize) -> Built {
     let pointer = builder.finish(REGION_OFFSET, &row_groups(series), &mut region).unwrap();
     assert_eq!(pointer.length, region.len() as u64);
     assert_eq!(IndexPointer::parse(&pointer.to_value()), Some(pointer));
-    assert!(Directory::has_magic(&region));
+    assert!(region.starts_with(b"TSIX"));
     let directory = Directory::decode(bytes(&region, pointer.directory().unwrap()), &pointer).unwrap();
     Built { region, pointer, directory }
 }
@@ -309,7 +309,7 @@ fn no_flipped_byte_and_no_truncation_goes_unnoticed() {
             flipped[at] ^= 1 << bit;
             // The version is in the pointer, too.
             let noticed =
-                if at < 8 { at >= 4 || !Directory::has_magic(&flipped) } else { intact(&flipped).is_err() };
+                if at < 8 { at >= 4 || !flipped.starts_with(b"TSIX") } else { intact(&flipped).is_err() };
             assert!(noticed, "bit {bit} of byte {at}");
         }
         let error = intact(&region[..at]).unwrap_err();
@@ -339,4 +339,77 @@ fn row_groups_must_have_the_rows_of_the_series() {
     let groups = [RowGroupPages { rows: 6, columns: Vec::new() }];
     let error = builder.finish(0, &groups, &mut Vec::new()).unwrap_err();
     assert!(matches!(error, IndexError::InvalidInput(_)), "{error}");
+}
+
+#[test]
+fn pages_must_follow_each_other() {
+    let series = many(4);
+    let sound = row_groups(&series);
+    let finish = |groups: &[RowGroupPages]| {
+        let mut builder = SeriesIndexBuilder::new();
+        for Known { labels, rows } in &series {
+            let SeriesRows { rows, time_range, has_floats, has_histograms, .. } = rows.clone();
+            let rows = rows.end - rows.start;
+            builder.push(&SeriesEntry { labels, rows, time_range, has_floats, has_histograms }).unwrap();
+        }
+        builder.finish(4, groups, &mut Vec::new())
+    };
+    finish(&sound).unwrap();
+    let last = sound.len() - 1;
+    let damages: [fn(&mut DataPage); 3] =
+        [|page| page.first_row = 1, |page| page.first_row = 1 << 40, |page| page.location.offset = u64::MAX];
+    for damage in damages {
+        let mut groups = sound.clone();
+        damage(&mut groups[last].columns[1].data[0]);
+        assert!(matches!(finish(&groups), Err(IndexError::InvalidInput(_))));
+    }
+}
+
+/// A spill of which one call fails.
+#[derive(Debug, Default)]
+struct FailingSpill {
+    inner: MemorySpill,
+    /// Calls until then.
+    left: usize,
+}
+
+impl FailingSpill {
+    fn call(&mut self) -> std::io::Result<()> {
+        self.left = self.left.checked_sub(1).ok_or(std::io::ErrorKind::StorageFull)?;
+        Ok(())
+    }
+}
+
+impl Spill for FailingSpill {
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<std::ops::Range<u64>> {
+        self.call()?;
+        self.inner.append(bytes)
+    }
+
+    fn read(&mut self, range: std::ops::Range<u64>, into: &mut Vec<u8>) -> std::io::Result<()> {
+        self.call()?;
+        self.inner.read(range, into)
+    }
+}
+
+#[test]
+fn a_spill_that_fails_is_an_error_whenever_it_does() {
+    let series = many(300);
+    let mut calls = 0;
+    loop {
+        let spill = FailingSpill { left: calls, ..FailingSpill::default() };
+        let mut builder = SeriesIndexBuilder::with_spill(10_000, Box::new(spill));
+        let pushed = series.iter().try_for_each(|Known { labels, rows }| {
+            let SeriesRows { rows, time_range, has_floats, has_histograms, .. } = rows.clone();
+            let rows = rows.end - rows.start;
+            builder.push(&SeriesEntry { labels, rows, time_range, has_floats, has_histograms })
+        });
+        match pushed.and_then(|()| builder.finish(4, &[], &mut Vec::new())) {
+            Ok(_) => break,
+            Err(IndexError::Io(error)) => assert_eq!(error.kind(), std::io::ErrorKind::StorageFull),
+            Err(other) => panic!("call {calls}: {other}"),
+        }
+        calls += 1;
+    }
+    assert!(calls > 10, "{calls} calls");
 }

@@ -8,6 +8,8 @@
 mod header;
 mod hybrid;
 mod numbers;
+#[cfg(test)]
+mod tests;
 
 use parquet::basic::Compression;
 
@@ -17,7 +19,7 @@ pub(super) use numbers::NumberPage;
 /// What is wrong with a page.
 pub(super) type PageResult<T> = Result<T, String>;
 
-/// The most that a page decodes to: a bound on what a damaged header makes a reader allocate.
+/// The most that a page decodes to, decompressed or as numbers: a bound on what a damaged header makes a reader allocate.
 const PAGE_BYTES_MAX: usize = 1 << 30;
 
 /// Decompresses pages, with the decompressor's memory kept from page to page.
@@ -45,9 +47,13 @@ impl PageReader {
                 "a page of {compressed_bytes} bytes, {body_bytes} decompressed, of which {found} are there"
             ));
         }
+        if codec == Compression::UNCOMPRESSED && compressed.len() != header.body_bytes {
+            let (body, found) = (header.body_bytes, compressed.len());
+            return Err(format!("a page of {body} bytes, not compressed, of which {found} are there"));
+        }
         let mut body = vec![0; header.body_bytes];
         let len = match codec {
-            Compression::UNCOMPRESSED if compressed.len() == body.len() => {
+            Compression::UNCOMPRESSED => {
                 body.copy_from_slice(compressed);
                 body.len()
             }

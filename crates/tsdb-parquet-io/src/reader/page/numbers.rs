@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::hybrid::{References, Run, for_each_run, unpack};
-use super::{PageResult, RawPage};
+use super::{PAGE_BYTES_MAX, PageResult, RawPage};
 
 /// Parquet's numbers for page types and encodings.
 const DATA_PAGE: i64 = 0;
@@ -18,9 +18,18 @@ const BYTE_STREAM_SPLIT: i64 = 9;
 #[derive(Debug)]
 pub(in crate::reader) struct NumberPage {
     /// Runs of rows that have a number or have none; empty where each has one.
-    nulls: Vec<(bool, usize)>,
+    nulls: Vec<LevelRun>,
     rows: usize,
     numbers: Numbers,
+}
+
+/// Consecutive rows that all have a number, or all have none.
+#[derive(Clone, Copy, Debug)]
+struct LevelRun {
+    first_row: usize,
+    /// How many rows before have a number.
+    first_number: usize,
+    has_number: bool,
 }
 
 #[derive(Debug)]
@@ -69,13 +78,11 @@ impl NumberPage {
                 "a page of type {kind} with {found} rows where a data page of {rows} should be"
             ));
         }
-        let mut at = 0;
-        let mut nulls = Vec::new();
-        if nullable {
-            (nulls, at) = levels(&body, rows)?;
+        if rows > PAGE_BYTES_MAX / size_of::<u64>() {
+            return Err(format!("a page of {rows} rows"));
         }
-        let len =
-            if nulls.is_empty() { rows } else { nulls.iter().filter(|(has, _)| *has).map(|(_, n)| n).sum() };
+        let Levels { nulls, numbers: len, end: at } =
+            if nullable { levels(&body, rows)? } else { Levels { nulls: Vec::new(), numbers: rows, end: 0 } };
         let whole = |body: &[u8]| {
             let found = body.len() - at;
             if len.checked_mul(8) == Some(found) {
@@ -139,35 +146,43 @@ impl NumberPage {
         if self.nulls.is_empty() {
             return Ok(rows);
         }
-        let (mut row, mut number) = (0, 0);
-        for &(has_number, count) in &self.nulls {
-            if rows.start < row + count {
-                if has_number && rows.end <= row + count {
-                    let start = number + rows.start - row;
-                    return Ok(start..start + rows.len());
-                }
-                break;
-            }
-            row += count;
-            number += if has_number { count } else { 0 };
-        }
         if rows.is_empty() {
-            Ok(0..0)
-        } else {
-            Err(format!("rows {rows:?} that should have values have none"))
+            return Ok(0..0);
+        }
+        let next = self.nulls.partition_point(|run| run.first_row <= rows.start);
+        let end = self.nulls.get(next).map_or(self.rows, |next| next.first_row);
+        match next.checked_sub(1).map(|run| self.nulls[run]) {
+            Some(LevelRun { first_row, first_number, has_number: true }) if rows.end <= end => {
+                let start = first_number + rows.start - first_row;
+                Ok(start..start + rows.len())
+            }
+            _ => Err(format!("rows {rows:?} that should have values have none")),
         }
     }
 }
 
-/// Reads the definition levels: runs, empty when no row is null, and where they end.
-fn levels(body: &[u8], rows: usize) -> PageResult<(Vec<(bool, usize)>, usize)> {
+/// The definition levels of a page.
+struct Levels {
+    /// Runs of rows, empty when no row is null.
+    nulls: Vec<LevelRun>,
+    /// Rows that have a number.
+    numbers: usize,
+    /// Where the levels end in the body.
+    end: usize,
+}
+
+fn levels(body: &[u8], rows: usize) -> PageResult<Levels> {
     let (length, rest) = body.split_first_chunk::<4>().ok_or("a page without its levels")?;
     let length = u32::from_le_bytes(*length) as usize;
     let levels = rest.get(..length).ok_or("levels that are cut off")?;
-    let mut runs: Vec<(bool, usize)> = Vec::new();
-    let mut push = |has: bool, count: usize| match runs.last_mut() {
-        Some((same, total)) if *same == has => *total += count,
-        _ => runs.push((has, count)),
+    let mut nulls: Vec<LevelRun> = Vec::new();
+    let (mut row, mut numbers) = (0, 0);
+    let mut push = |has_number: bool, count: usize| {
+        if nulls.last().is_none_or(|last| last.has_number != has_number) {
+            nulls.push(LevelRun { first_row: row, first_number: numbers, has_number });
+        }
+        row += count;
+        numbers += if has_number { count } else { 0 };
     };
     let mut unpacked = Vec::new();
     for_each_run(levels, 1, rows, |run| match run {
@@ -178,10 +193,10 @@ fn levels(body: &[u8], rows: usize) -> PageResult<(Vec<(bool, usize)>, usize)> {
             unpacked.iter().for_each(|&level| push(level != 0, 1));
         }
     })?;
-    if runs.iter().all(|(has, _)| *has) {
-        runs.clear();
+    if numbers == rows {
+        nulls.clear();
     }
-    Ok((runs, 4 + length))
+    Ok(Levels { nulls, numbers, end: 4 + length })
 }
 
 /// Decodes DELTA_BINARY_PACKED.
@@ -191,6 +206,7 @@ fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
     let first = reader.zigzag()?;
     if total != len
         || miniblocks == 0
+        || block == 0
         || block / miniblocks % 32 != 0
         || block % miniblocks != 0
         || block > 1 << 16
@@ -200,6 +216,10 @@ fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
         ));
     }
     let miniblock = block / miniblocks;
+    // A block takes a byte, and one for the width of each part: no room is made for what cannot be there.
+    if len.saturating_sub(1).div_ceil(block) > reader.rest.len() / (1 + miniblocks) {
+        return Err(format!("{len} numbers in {} bytes of differences", reader.rest.len()));
+    }
     let mut out = Vec::with_capacity(len);
     if len == 0 {
         return Ok(out);

@@ -110,11 +110,14 @@ impl SeriesIndexBuilder {
     /// Adds the next series. Series come in ascending order of labels, none twice.
     ///
     /// # Errors
-    /// [`IndexError::InvalidInput`] for more than 2^32-2 series or a label set of more than 256 MiB;
+    /// [`IndexError::InvalidInput`] for more than 2^32-2 series, a series without rows or a label set of more than 256 MiB;
     /// [`IndexError::Io`] when the spill fails.
     pub fn push(&mut self, entry: &SeriesEntry<'_>) -> IndexResult<()> {
         if self.series == u32::MAX - 1 {
             return Err(IndexError::InvalidInput(format!("more than {} series", self.series)));
+        }
+        if entry.rows == 0 || !(entry.has_floats || entry.has_histograms) {
+            return Err(IndexError::InvalidInput(format!("{} without samples", entry.labels)));
         }
         if !self.run.is_empty() && self.run.bytes() >= self.memory_budget_bytes {
             self.spill_run()?;
@@ -143,8 +146,8 @@ impl SeriesIndexBuilder {
     /// order; together they have the rows of the series.
     ///
     /// # Errors
-    /// [`IndexError::InvalidInput`] when the row groups have other rows; [`IndexError::Io`] when `out` or the spill
-    /// fails.
+    /// [`IndexError::InvalidInput`] when the row groups have other rows, or pages that do not follow each other;
+    /// [`IndexError::Io`] when `out` or the spill fails.
     pub fn finish(
         mut self,
         region_offset: u64,
@@ -154,6 +157,11 @@ impl SeriesIndexBuilder {
         let grouped = row_groups.iter().map(|group| group.rows).sum::<u64>();
         if !row_groups.is_empty() && grouped != self.rows {
             let detail = format!("row groups of {grouped} rows for series of {}", self.rows);
+            return Err(IndexError::InvalidInput(detail));
+        }
+        let is_sound = |group: &RowGroupPages| group.columns.iter().all(|column| column.is_sound(group.rows));
+        if let Some(group) = row_groups.iter().position(|group| !is_sound(group)) {
+            let detail = format!("pages of row group {group} that do not follow each other");
             return Err(IndexError::InvalidInput(detail));
         }
         let mut sink = BlockSink::new(out, region_offset);

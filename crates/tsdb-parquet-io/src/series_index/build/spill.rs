@@ -39,6 +39,12 @@ pub struct MemorySpill {
     bytes: Vec<u8>,
 }
 
+impl MemorySpill {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 impl Spill for MemorySpill {
     fn append(&mut self, bytes: &[u8]) -> io::Result<Range<u64>> {
         let start = self.bytes.len() as u64;

@@ -132,13 +132,6 @@ impl Directory {
         encoding::decode(stored, pointer)
     }
 
-    /// Whether a region begins with the index' magic bytes. A file that another tool rewrote has the pointer, which is
-    /// metadata, and other bytes in its place: the pointer then means nothing.
-    #[must_use]
-    pub fn has_magic(region: &[u8]) -> bool {
-        region.starts_with(REGION_MAGIC)
-    }
-
     /// Number of series. Their ordinals count from 0 in the order of rows.
     #[must_use]
     pub fn series(&self) -> u32 {
