@@ -1,6 +1,7 @@
 //! The cold tier as one thing: its store, its catalog, and what is done with them.
 
 mod convert;
+mod lookup;
 mod maintain;
 
 use std::sync::Arc;
@@ -69,8 +70,6 @@ pub struct ColdStats {
     pub bytes: u64,
     /// Deletes that are not applied to all bytes yet.
     pub tombstones: u64,
-    /// What is kept of the files in memory.
-    pub cache: CacheStats,
 }
 
 /// The cold tier of one store, held by its one writer.
@@ -173,13 +172,19 @@ impl ColdTier {
     #[must_use]
     pub fn stats(&self) -> ColdStats {
         let tombstones = self.live().tombstones.iter().count() as u64;
-        let none = ColdStats { tombstones, cache: self.cache.stats(), ..Default::default() };
+        let none = ColdStats { tombstones, ..Default::default() };
         self.snapshot().files.iter().fold(none, |sum, file| ColdStats {
             files: sum.files + 1,
             samples: sum.samples + file.samples,
             bytes: sum.bytes + file.bytes,
             ..sum
         })
+    }
+
+    /// What is kept of the files in memory.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.stats()
     }
 
     /// The closed range of the live files' timestamps.

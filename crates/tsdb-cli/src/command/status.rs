@@ -24,7 +24,7 @@ pub(crate) fn run(store: &Store) -> Result<()> {
 
 fn as_json(stats: &EngineStats, series: u64) -> Value {
     let (head, blocks, wal, cold) = (&stats.hot.head, &stats.hot.blocks, &stats.hot.wal, &stats.cold);
-    let cache = &cold.cache;
+    let cache = &stats.cache;
     let TimeRange { start_ms, end_ms } = stats.time_range;
     let time = |ms: i64| if stats.time_range.is_empty() { Value::Null } else { json!(ms) };
     json!({

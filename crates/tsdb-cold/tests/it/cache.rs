@@ -27,10 +27,10 @@ async fn a_second_query_reads_no_footer_and_no_index() {
         convert(&tier, &[&block(1 + day as u64, day * DAY_MS, &["a", "b"], 1.0)]).await.unwrap();
     }
     let first = operations(&store, &tier).await;
-    let after_first = tier.stats().cache;
+    let after_first = tier.cache_stats();
     assert_eq!((after_first.files, after_first.file_hits, after_first.file_misses), (3, 0, 3));
     let second = operations(&store, &tier).await;
-    let after_second = tier.stats().cache;
+    let after_second = tier.cache_stats();
     assert_eq!((after_second.files, after_second.file_hits, after_second.file_misses), (3, 3, 3));
     assert_eq!(after_second.block_misses, after_first.block_misses);
     // Of each file one read less, that of its end; the pages are read again.
@@ -47,7 +47,7 @@ async fn many_askers_load_a_file_once() {
     let answers = join_all((0..8).map(|_| all(&tier))).await;
     assert!(answers.iter().all(|answer| answer.len() == 1));
     assert_eq!(store.operations() - before, 1 + 8, "one end of the file, and eight times its pages");
-    let cache = tier.stats().cache;
+    let cache = tier.cache_stats();
     assert_eq!((cache.file_hits, cache.file_misses), (7, 1));
 }
 
@@ -64,7 +64,7 @@ async fn a_load_that_is_dropped_keeps_nobody_waiting() {
     assert!(futures::poll!(&mut waiting).is_pending());
     drop(loading);
     assert_eq!(waiting.await.len(), 1);
-    assert_eq!(tier.stats().cache.file_misses, 2);
+    assert_eq!(tier.cache_stats().file_misses, 2);
 }
 
 #[tokio::test]
@@ -76,9 +76,9 @@ async fn a_load_that_fails_is_not_kept() {
     let matchers: Arc<[Matcher]> = Arc::new([]);
     let query = merge_series(tier.sources::<tsdb_cold::Error>(&matchers, TimeRange::ALL));
     assert!(query.try_collect::<Vec<_>>().await.is_err());
-    assert_eq!(tier.stats().cache.files, 0);
+    assert_eq!(tier.cache_stats().files, 0);
     assert_eq!(all(&tier).await.len(), 1);
-    assert_eq!(tier.stats().cache.files, 1);
+    assert_eq!(tier.cache_stats().files, 1);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn the_bound_holds_over_many_files() {
     }
     for _ in 0..3 {
         assert_eq!(all(&tier).await.len(), 3);
-        let cache = tier.stats().cache;
+        let cache = tier.cache_stats();
         assert!(cache.bytes <= cache.bytes_max && cache.bytes_max == 96 << 10, "{cache:?}");
         assert!(cache.files > 0 && cache.files < 40, "{cache:?}");
     }
@@ -109,13 +109,13 @@ async fn files_that_are_gone_are_forgotten() {
     let matchers: Arc<[Matcher]> = Arc::new([]);
     let begun = merge_series(tier.sources::<tsdb_cold::Error>(&matchers, TimeRange::ALL));
     all(&tier).await;
-    assert_eq!(tier.stats().cache.files, 4);
+    assert_eq!(tier.cache_stats().files, 4);
     assert_eq!(compact(&tier).await.unwrap().files_out, 1);
-    assert_eq!(tier.stats().cache.files, 0);
+    assert_eq!(tier.cache_stats().files, 0);
     assert_eq!(begun.try_collect::<Vec<_>>().await.unwrap().len(), 1);
-    assert_eq!(tier.stats().cache.files, 4);
+    assert_eq!(tier.cache_stats().files, 4);
     tier.remove_unneeded(&tsdb_cold::Unconverted::default()).await.unwrap();
-    assert_eq!(tier.stats().cache.files, 0);
+    assert_eq!(tier.cache_stats().files, 0);
     all(&tier).await;
-    assert_eq!(tier.stats().cache.files, 1);
+    assert_eq!(tier.cache_stats().files, 1);
 }

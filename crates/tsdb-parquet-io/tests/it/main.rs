@@ -13,6 +13,8 @@ mod foreign;
 mod foreign_model;
 /// The page index of files that have it in pieces.
 mod foreign_page_index;
+/// Label names, values and sets by the index alone, against the oracle.
+mod lookups;
 /// Any samples through a file, under each layout, every query against the oracle.
 mod model;
 /// The roadmap's `ParquetIOTest`: round trip, compression.
