@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod block_set;
+mod cache;
 mod catalog;
 mod compact;
 mod convert;
@@ -18,6 +19,7 @@ mod tombstones;
 mod write;
 
 pub use block_set::BlockSet;
+pub use cache::CacheStats;
 pub use catalog::{CatalogSnapshot, ColdFile, FileId};
 pub use compact::{CompactionMode, CompactionOptions, Unconverted};
 pub use convert::BlockToParquetConverter;

@@ -1,6 +1,7 @@
 //! The cold tier as one thing: its store, its catalog, and what is done with them.
 
 mod convert;
+mod lookup;
 mod maintain;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use parking_lot::RwLock;
 use tsdb_core::{BlockId, Deletes, Matcher, TimeRange, Tombstone, Tombstones};
 use tsdb_parquet_io::{ParquetConfig, ParquetReader};
 
+use crate::cache::{CacheStats, ColdCache};
 use crate::catalog::Catalog;
 use crate::read::file_source;
 use crate::write::{ColdFileWriter, verify_bytes};
@@ -32,11 +34,17 @@ pub struct ColdOptions {
     pub promoted_labels_max: usize,
     /// When files are merged, and into how large ones.
     pub compaction: CompactionOptions,
+    /// Most bytes of memory for what queries keep of files: half for their metadata, half for blocks of their series
+    /// indexes. Metadata of a file that is larger than its half is read anew by each query.
+    pub cache_bytes: u64,
 }
 
 impl ColdOptions {
     /// Default of [`ColdOptions::promoted_labels_max`]: footers stay small, and few stores have more names.
     pub const PROMOTED_LABELS_MAX: usize = 200;
+    /// Default of [`ColdOptions::cache_bytes`]: 64 MiB, the metadata of some hundred files and the index of a day's million
+    /// series in good part.
+    pub const CACHE_BYTES: u64 = 64 << 20;
 }
 
 impl Default for ColdOptions {
@@ -45,6 +53,7 @@ impl Default for ColdOptions {
             parquet: ParquetConfig::default(),
             promoted_labels_max: Self::PROMOTED_LABELS_MAX,
             compaction: CompactionOptions::default(),
+            cache_bytes: Self::CACHE_BYTES,
         }
     }
 }
@@ -74,6 +83,7 @@ pub struct ColdTier {
     converter: BlockToParquetConverter,
     writer: ColdFileWriter,
     options: ColdOptions,
+    cache: ColdCache,
     live: RwLock<Arc<Live>>,
     /// Whoever changes the catalog holds this.
     work: Mutex<Work>,
@@ -138,6 +148,7 @@ impl ColdTier {
             writer: ColdFileWriter::new(Arc::clone(&store), options.parquet.clone()),
             store,
             catalog,
+            cache: ColdCache::new(options.cache_bytes),
             options,
             live: RwLock::new(Arc::new(live)),
             work: Mutex::default(),
@@ -161,14 +172,19 @@ impl ColdTier {
     #[must_use]
     pub fn stats(&self) -> ColdStats {
         let tombstones = self.live().tombstones.iter().count() as u64;
-        self.snapshot().files.iter().fold(ColdStats { tombstones, ..Default::default() }, |sum, file| {
-            ColdStats {
-                files: sum.files + 1,
-                samples: sum.samples + file.samples,
-                bytes: sum.bytes + file.bytes,
-                ..sum
-            }
+        let none = ColdStats { tombstones, ..Default::default() };
+        self.snapshot().files.iter().fold(none, |sum, file| ColdStats {
+            files: sum.files + 1,
+            samples: sum.samples + file.samples,
+            bytes: sum.bytes + file.bytes,
+            ..sum
         })
+    }
+
+    /// What is kept of the files in memory.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.stats()
     }
 
     /// The closed range of the live files' timestamps.
@@ -214,8 +230,10 @@ impl ColdTier {
     pub async fn verify(&self, file: &Arc<ColdFile>) -> Result<()> {
         let path = file.path.path();
         verify_bytes(self.store.as_ref(), &path, file.bytes, &file.checksum).await?;
-        let mut source =
-            self.view().source::<Error>(file, Deletes::default(), &Arc::from([]), TimeRange::ALL);
+        // Not from the cache: what is stored is asked for.
+        let opened = ParquetReader::open(Arc::clone(&self.store), path.clone(), Some(file.bytes)).await;
+        let reader = opened.map_err(Error::file(&path))?;
+        let mut source = file_source(reader, file, Deletes::default(), Arc::from([]), TimeRange::ALL);
         let (mut series, mut samples) = (0, 0);
         while let Some(read) = source.series.try_next().await? {
             series += 1;
@@ -240,7 +258,7 @@ impl ColdTier {
     /// What queries see now: files and deletes of one moment.
     #[must_use]
     pub fn view(&self) -> ColdView {
-        ColdView { store: Arc::clone(&self.store), live: self.live() }
+        ColdView { store: Arc::clone(&self.store), live: self.live(), cache: self.cache.clone() }
     }
 
     /// [`ColdView::sources`] of now.
@@ -269,6 +287,7 @@ impl ColdTier {
 pub struct ColdView {
     store: Arc<dyn ObjectStore>,
     live: Arc<Live>,
+    cache: ColdCache,
 }
 
 impl ColdView {
@@ -298,13 +317,11 @@ impl ColdView {
     where
         E: From<Error> + Send + 'static,
     {
-        let (store, matchers, sequence) = (Arc::clone(&self.store), Arc::clone(matchers), file.max_sequence);
+        let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
+        let (matchers, sequence) = (Arc::clone(matchers), file.max_sequence);
         let file = Arc::clone(file);
         let open = async move {
-            let path = file.path.path();
-            let reader = ParquetReader::open(store, path.clone(), Some(file.bytes))
-                .await
-                .map_err(Error::file(&path))?;
+            let reader = cache.open(store, &file).await?;
             Ok::<_, Error>(file_source(reader, &file, deletes, matchers, range).series)
         };
         let series = stream::once(open).try_flatten().map(|series| series.map_err(E::from)).boxed();

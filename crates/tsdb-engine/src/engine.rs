@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use futures::TryStreamExt;
 use object_store::ObjectStore;
 use tsdb_cold::{ColdTier, Compacted, CompactionMode, Expired, VfsStore};
 use tsdb_core::{Matcher, TimeRange};
@@ -220,21 +219,13 @@ impl Engine {
         self.store.sweep(now_ms).await
     }
 
-    /// The number of distinct series over all tiers. It reads every series, so it costs what
-    /// [`select`](Self::select) of everything costs.
-    ///
-    /// # Errors
-    /// As the stream of [`select`](Self::select).
-    pub async fn count_series(&self) -> Result<u64> {
-        self.select(&[], TimeRange::ALL).try_fold(0, |count, _| std::future::ready(Ok(count + 1))).await
-    }
-
     /// Counts over all tiers.
     #[must_use]
     pub fn stats(&self) -> EngineStats {
         let hot = self.hot().stats();
         let time_range = hot.time_range.hull(self.cold().time_range());
-        EngineStats { time_range, hot, cold: self.cold().stats(), background: self.background.stats() }
+        let (cold, cache) = (self.cold().stats(), self.cold().cache_stats());
+        EngineStats { time_range, hot, cold, cache, background: self.background.stats() }
     }
 
     /// Makes everything that was appended durable, says so in the WAL, so that any damage to it is found by the next

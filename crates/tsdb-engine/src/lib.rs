@@ -31,7 +31,7 @@ pub use stats::EngineStats;
 pub use store::{Flushed, Maintained};
 pub use verify::Verified;
 
-pub use tsdb_cold::{ColdOptions, ColdStats, Compacted, CompactionOptions, Expired, Rebuilt};
+pub use tsdb_cold::{CacheStats, ColdOptions, ColdStats, Compacted, CompactionOptions, Expired, Rebuilt};
 pub use tsdb_hot::{Committed, HotOptions, RepairedSegment, SeriesRef, WalSync};
 
 // The crates whose types this one's signatures show, so that a consumer gets them in the right versions.

@@ -1,17 +1,20 @@
 //! Look-ups over all tiers: series, label names and label values, without samples in the answer.
 //!
-//! Head and blocks answer from their indexes. Cold files have no index yet and are read through.
+//! Head, blocks and cold files answer from their indexes. Samples are decoded only where an index does not tell whether a
+//! series has one in the range, and where a delete may have left none.
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-use tsdb_core::{Labels, Matcher, TimeRange};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tsdb_cold::{SeriesSource, merge_series};
+use tsdb_core::{Labels, Matcher, SampleBuffer, Series, TimeRange};
 use tsdb_hot::HotSource;
 
 use crate::Engine;
-use crate::error::Result;
-use crate::select::sources;
+use crate::error::{Error, Result};
+use crate::select::{SeriesStream, Tiers, as_seen};
 
 impl Engine {
     /// The label sets of the series that satisfy all `matchers` (an empty list is every series) and have a sample in
@@ -20,8 +23,23 @@ impl Engine {
     /// # Errors
     /// A damaged block or cold file, or a store that cannot be read.
     pub async fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>> {
-        let hot = |source: &HotSource| source.series(matchers, range).map(BTreeSet::from_iter);
-        self.look_up(matchers, range, hot, |labels, found| _ = found.insert(labels.clone())).await
+        self.series_without_samples(matchers, range).map_ok(|series| series.labels).try_collect().await
+    }
+
+    /// The number of distinct series over all tiers. Labels are looked up for it, and no samples but where a delete
+    /// may have left none; of a store whose series all lie in one cold file not even these.
+    ///
+    /// # Errors
+    /// As [`series`](Self::series).
+    pub async fn count_series(&self) -> Result<u64> {
+        let tiers = Tiers::of(self.store(), TimeRange::ALL);
+        if tiers.hot.is_empty()
+            && let Some(count) = tiers.cold.known_series_count()
+        {
+            return Ok(count);
+        }
+        let all = self.series_without_samples(&[], TimeRange::ALL);
+        all.try_fold(0, |count, _| ready(Ok(count + 1))).await
     }
 
     /// The label names of the series that [`series`](Self::series) would give, sorted by bytes.
@@ -29,13 +47,12 @@ impl Engine {
     /// # Errors
     /// As [`series`](Self::series).
     pub async fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>> {
-        let hot = |source: &HotSource| source.label_names(matchers, range);
-        let cold = |labels: &Labels, found: &mut BTreeSet<String>| {
-            for (name, _) in labels {
-                insert(found, name);
-            }
-        };
-        self.look_up(matchers, range, hot, cold).await
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tiers = Tiers::of(self.store(), range);
+        let cold = tiers.cold.label_names(&Arc::from(matchers), range).await;
+        self.joined(&tiers.hot, cold, |source| source.label_names(matchers, range))
     }
 
     /// The values that label `name` has in the series that [`series`](Self::series) would give, sorted by bytes; none for
@@ -49,44 +66,50 @@ impl Engine {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<String>> {
-        let hot = |source: &HotSource| source.label_values(name, matchers, range);
-        let cold = |labels: &Labels, found: &mut BTreeSet<String>| {
-            if let Some(value) = labels.get(name) {
-                insert(found, value);
-            }
-        };
-        self.look_up(matchers, range, hot, cold).await
-    }
-
-    /// Joins what `hot` finds in each source of the hot tier with what `cold` takes from each series of a cold file.
-    async fn look_up<T: Ord>(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-        hot: impl Fn(&HotSource) -> tsdb_hot::Result<BTreeSet<T>>,
-        cold: impl Fn(&Labels, &mut BTreeSet<T>),
-    ) -> Result<Vec<T>> {
-        let mut found = BTreeSet::new();
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let sources = sources(self.store(), &Arc::from(matchers), range);
-        for source in sources.hot {
-            found.append(&mut hot(&source)?);
-        }
-        for mut source in sources.cold {
-            while let Some(series) = source.series.try_next().await? {
-                if !series.samples.is_empty() {
-                    cold(&series.labels, &mut found);
-                }
-            }
+        let tiers = Tiers::of(self.store(), range);
+        let cold = tiers.cold.label_values(name, &Arc::from(matchers), range).await;
+        self.joined(&tiers.hot, cold, |source| source.label_values(name, matchers, range))
+    }
+
+    /// What was found in the cold tier, with what `look_up` finds in each source of the hot one.
+    fn joined(
+        &self,
+        hot: &[HotSource],
+        cold: tsdb_cold::Result<BTreeSet<String>>,
+        look_up: impl Fn(&HotSource) -> tsdb_hot::Result<BTreeSet<String>>,
+    ) -> Result<Vec<String>> {
+        let mut found = cold.map_err(|error| match self.is_read_only() {
+            true => Error::from(error).seen_read_only(),
+            false => error.into(),
+        })?;
+        for source in hot {
+            found.append(&mut look_up(source)?);
         }
         Ok(found.into_iter().collect())
     }
-}
 
-fn insert(found: &mut BTreeSet<String>, text: &str) {
-    if !found.contains(text) {
-        found.insert(text.to_owned());
+    /// The series that match and have a sample in `range`, in label order.
+    fn series_without_samples(&self, matchers: &[Matcher], range: TimeRange) -> SeriesStream {
+        if range.is_empty() {
+            return stream::empty().boxed();
+        }
+        let Tiers { hot, cold } = Tiers::of(self.store(), range);
+        let cold = cold.series_labels(&Arc::from(matchers), range);
+        let is_read_only = self.is_read_only();
+        let mut sources: Vec<_> = cold.into_iter().map(|source| as_seen(source, is_read_only)).collect();
+        for source in hot {
+            let series = match source.series(matchers, range) {
+                Ok(all) => {
+                    let bare = |labels| Ok(Series { labels, samples: SampleBuffer::default() });
+                    stream::iter(all.into_iter().map(bare)).boxed()
+                }
+                Err(error) => stream::once(ready(Err(Error::from(error)))).boxed(),
+            };
+            sources.push(SeriesSource { sequence: source.sequence(), series });
+        }
+        merge_series(sources)
     }
 }

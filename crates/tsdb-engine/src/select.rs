@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use tsdb_cold::{SeriesSource, merge_series};
+use tsdb_cold::{ColdView, SeriesSource, merge_series};
 use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_hot::HotSource;
 
@@ -17,31 +17,39 @@ use crate::store::Store;
 /// A label-sorted stream of series, each once.
 pub type SeriesStream = BoxStream<'static, Result<Series>>;
 
-/// The sources of one answer.
-pub(crate) struct Sources {
+/// What a query sees of both tiers.
+pub(crate) struct Tiers {
+    /// The sources that overlap the range.
     pub(crate) hot: Vec<HotSource>,
-    pub(crate) cold: Vec<SeriesSource<'static, Error>>,
+    pub(crate) cold: ColdView,
 }
 
-/// The sources that overlap `range`; those of the cold tier give the series that match.
-///
-/// First the hot tier is looked at, then the cold one: a block that is handed over in between is seen twice, as the same
-/// samples, and never not at all. The cold tier's tombstones hold for both, so that a delete is seen in all tiers at once;
-/// they are looked at before and after, for one may retire in between, when the last block that it concerns is handed over.
-pub(crate) fn sources(store: &Store, matchers: &Arc<[Matcher]>, range: TimeRange) -> Sources {
-    let before = store.cold.tombstones();
-    let hot = store.hot.snapshot();
-    let cold = store.cold.view();
-    let mut hot = hot.sources_without([&before, cold.tombstones()]);
-    hot.retain(|source| source.time_range().overlaps(range));
-    let mut cold = cold.sources(matchers, range);
-    if store.is_read_only() {
-        for source in &mut cold {
-            let series = std::mem::replace(&mut source.series, stream::empty().boxed());
-            source.series = series.map_err(Error::seen_read_only).boxed();
-        }
+impl Tiers {
+    /// The tiers as they are now.
+    ///
+    /// First the hot tier is looked at, then the cold one: a block that is handed over in between is seen twice, as the same
+    /// samples, and never not at all. The cold tier's tombstones hold for both, so that a delete is seen in all tiers at once;
+    /// they are looked at before and after, for one may retire in between, when the last block that it concerns is handed over.
+    pub(crate) fn of(store: &Store, range: TimeRange) -> Self {
+        let before = store.cold.tombstones();
+        let hot = store.hot.snapshot();
+        let cold = store.cold.view();
+        let mut hot = hot.sources_without([&before, cold.tombstones()]);
+        hot.retain(|source| source.time_range().overlaps(range));
+        Self { hot, cold }
     }
-    Sources { hot, cold }
+}
+
+/// A source of the cold tier whose errors mean what they mean to the engine.
+pub(crate) fn as_seen(
+    source: SeriesSource<'static, Error>,
+    is_read_only: bool,
+) -> SeriesSource<'static, Error> {
+    if !is_read_only {
+        return source;
+    }
+    let SeriesSource { sequence, series } = source;
+    SeriesSource { sequence, series: series.map_err(Error::seen_read_only).boxed() }
 }
 
 pub(crate) fn merged(store: &Store, matchers: &[Matcher], range: TimeRange) -> SeriesStream {
@@ -49,7 +57,9 @@ pub(crate) fn merged(store: &Store, matchers: &[Matcher], range: TimeRange) -> S
         return stream::empty().boxed();
     }
     let matchers: Arc<[Matcher]> = matchers.into();
-    let Sources { hot, cold: mut sources } = sources(store, &matchers, range);
+    let Tiers { hot, cold } = Tiers::of(store, range);
+    let cold = cold.sources(&matchers, range).into_iter();
+    let mut sources: Vec<_> = cold.map(|source| as_seen(source, store.is_read_only())).collect();
     sources.extend(hot.into_iter().map(|source| hot_source(source, &matchers, range)));
     merge_series(sources).try_filter(|series| std::future::ready(!series.samples.is_empty())).boxed()
 }

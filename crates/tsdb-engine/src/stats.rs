@@ -1,6 +1,6 @@
 //! Counts over all tiers.
 
-use tsdb_cold::ColdStats;
+use tsdb_cold::{CacheStats, ColdStats};
 use tsdb_core::TimeRange;
 use tsdb_hot::HotStats;
 
@@ -16,6 +16,8 @@ pub struct EngineStats {
     pub hot: HotStats,
     /// Cold files.
     pub cold: ColdStats,
+    /// What is kept of cold files in memory.
+    pub cache: CacheStats,
     /// The background worker.
     pub background: BackgroundStats,
 }

@@ -24,6 +24,7 @@ pub(crate) fn run(store: &Store) -> Result<()> {
 
 fn as_json(stats: &EngineStats, series: u64) -> Value {
     let (head, blocks, wal, cold) = (&stats.hot.head, &stats.hot.blocks, &stats.hot.wal, &stats.cold);
+    let cache = &stats.cache;
     let TimeRange { start_ms, end_ms } = stats.time_range;
     let time = |ms: i64| if stats.time_range.is_empty() { Value::Null } else { json!(ms) };
     json!({
@@ -34,6 +35,15 @@ fn as_json(stats: &EngineStats, series: u64) -> Value {
         "head": { "series": head.series, "samples": head.samples, "bytes": head.bytes },
         "blocks": { "count": blocks.count, "samples": blocks.samples, "bytes": blocks.bytes },
         "cold": { "files": cold.files, "samples": cold.samples, "bytes": cold.bytes, "tombstones": cold.tombstones },
+        "cache": {
+            "bytes": cache.bytes,
+            "bytes_max": cache.bytes_max,
+            "files": cache.files,
+            "file_hits": cache.file_hits,
+            "file_misses": cache.file_misses,
+            "block_hits": cache.block_hits,
+            "block_misses": cache.block_misses,
+        },
         "wal": { "segments": wal.segments, "bytes": wal.bytes },
     })
 }

@@ -45,6 +45,9 @@ fn import_query_flush_restart_status() {
     assert_eq!(status["blocks"]["count"], 0);
     assert_eq!(status["wal"]["segments"], 0);
     assert_eq!((&status["cold"]["files"], &status["cold"]["samples"]), (&json!(1), &json!(4)));
+    // Counting the series of one file reads nothing.
+    assert_eq!((&status["series"], &status["cache"]["file_misses"]), (&json!(3), &json!(0)));
+    assert_eq!(status["cache"]["bytes_max"], 64 << 20);
     assert!(tsdb.ok(&["flush"]).contains("nothing to flush"));
 }
 

@@ -172,7 +172,7 @@ impl ColdTier {
         if after.number != before.number {
             let live: HashSet<&FileId> = after.files.iter().map(|file| &file.path).collect();
             let gone = before.files.iter().filter(|file| !live.contains(&file.path)).cloned();
-            work.retired.extend(gone);
+            work.retired.extend(gone.inspect(|file| self.cache.forget(file)));
             let index = Arc::new(ColdBlockIndex::new(&after));
             self.publish(|live| live.index = index);
         }
@@ -213,7 +213,8 @@ impl ColdTier {
                 Err(error) if !matches!(error, object_store::Error::NotFound { .. }) => {
                     return Err(error.into());
                 }
-                _ => drop(work.retired.swap_remove(at)),
+                // A query that had begun before may have brought it back into the cache.
+                _ => self.cache.forget(&work.retired.swap_remove(at)),
             }
         }
         Ok(())

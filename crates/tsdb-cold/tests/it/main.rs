@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
 
+/// The cache: single flight, its bound, failures.
+mod cache;
 /// Compaction: what is merged, what is left out, what a running query keeps.
 mod compact;
 /// Deletes: tombstones over files and over what is converted later.

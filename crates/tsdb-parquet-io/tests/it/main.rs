@@ -15,6 +15,8 @@ mod foreign_model;
 mod foreign_page_index;
 /// Indexes that lie, with right checksums.
 mod forged_index;
+/// Label names, values and sets by the index alone, against the oracle.
+mod lookups;
 /// Any samples through a file, under each layout, every query against the oracle.
 mod model;
 /// The roadmap's `ParquetIOTest`: round trip, compression.

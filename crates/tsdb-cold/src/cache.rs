@@ -1,0 +1,136 @@
+//! What is kept in memory of cold files, within one bound in bytes: their metadata, and blocks of their series indexes.
+//!
+//! Each kind has half of the bound for itself: metadata is read by every query of a file and must not be driven out by
+//! the blocks of one look-up over a million series. Metadata that many ask for at once is loaded once; a load that fails, or
+//! that nobody waits for any more, leaves nothing behind, and the next asker loads.
+//!
+//! Metadata goes when its file does. Blocks are named by the metadata that they were read with, so those of a file that is
+//! gone are asked for no more, and make room when others come.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use object_store::ObjectStore;
+use object_store::path::Path;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use tsdb_parquet_io::{BlockCache, ColdFileMetadata, ParquetReader};
+
+use crate::{ColdFile, Error, Result};
+
+/// What an entry takes beside its content, about.
+const ENTRY_BYTES: u64 = 256;
+/// Bytes of the metadata of an average file: only the first size of the cache's tables comes from it.
+const AVERAGE_FILE_BYTES: u64 = 64 << 10;
+
+/// How the cache of the cold tier fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheStats {
+    /// The bound: [`ColdOptions::cache_bytes`](crate::ColdOptions::cache_bytes).
+    pub bytes_max: u64,
+    /// Bytes in use, of both kinds.
+    pub bytes: u64,
+    /// Files whose metadata is in it.
+    pub files: u64,
+    /// How often the metadata of a file was asked for and there, or being loaded for someone else.
+    pub file_hits: u64,
+    /// How often it had to be loaded.
+    pub file_misses: u64,
+    /// How often a block of a series index was asked for and there.
+    pub block_hits: u64,
+    /// How often it had to be read.
+    pub block_misses: u64,
+}
+
+/// The cache. A clone shares it.
+#[derive(Clone)]
+pub(crate) struct ColdCache {
+    files: Arc<Cache<Path, Arc<ColdFileMetadata>, FileWeighter>>,
+    blocks: BlockCache,
+    counters: Arc<Counters>,
+    bytes_max: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    file_hits: AtomicU64,
+    file_misses: AtomicU64,
+}
+
+#[derive(Clone)]
+struct FileWeighter;
+
+impl Weighter<Path, Arc<ColdFileMetadata>> for FileWeighter {
+    fn weight(&self, path: &Path, metadata: &Arc<ColdFileMetadata>) -> u64 {
+        (metadata.memory_bytes() + path.as_ref().len()) as u64 + ENTRY_BYTES
+    }
+}
+
+impl ColdCache {
+    /// An empty cache that grows to `bytes_max`.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        let files_bytes = bytes_max / 2;
+        let files = usize::try_from(files_bytes / AVERAGE_FILE_BYTES).unwrap_or(usize::MAX).max(16);
+        // One shard: shares of the bound would leave out files that are not large compared with it, and a query asks once
+        // for each file.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(files)
+            .weight_capacity(files_bytes)
+            .shards(1)
+            .build()
+            .expect("invariant: all that must be set is set");
+        let files = Cache::with_options(
+            options,
+            FileWeighter,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        );
+        let blocks = BlockCache::new(bytes_max - files_bytes);
+        Self { files: Arc::new(files), blocks, counters: Arc::default(), bytes_max }
+    }
+
+    /// A reader of `file`, whose metadata is loaded unless it is here.
+    pub(crate) async fn open(&self, store: Arc<dyn ObjectStore>, file: &ColdFile) -> Result<ParquetReader> {
+        let path = file.path.path();
+        let mut loaded = false;
+        let load = async {
+            self.counters.file_misses.fetch_add(1, Ordering::Relaxed);
+            let (store, blocks) = (Arc::clone(&store), self.blocks.clone());
+            let opened = ParquetReader::open_cached(store, path.clone(), Some(file.bytes), blocks).await;
+            let reader = opened.map_err(Error::file(&path))?;
+            loaded = true;
+            Ok::<_, Error>(Arc::clone(reader.metadata()))
+        };
+        let metadata = self.files.get_or_insert_async(&path, load).await?;
+        if !loaded {
+            self.counters.file_hits.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(ParquetReader::with_metadata(store, path, metadata, self.blocks.clone()))
+    }
+
+    /// Forgets a file that is live no more.
+    pub(crate) fn forget(&self, file: &ColdFile) {
+        self.files.remove(&file.path.path());
+    }
+
+    pub(crate) fn stats(&self) -> CacheStats {
+        let (block_hits, block_misses) = self.blocks.hits_and_misses();
+        CacheStats {
+            bytes_max: self.bytes_max,
+            bytes: self.files.weight() + self.blocks.memory_bytes(),
+            files: self.files.len() as u64,
+            file_hits: self.counters.file_hits.load(Ordering::Relaxed),
+            file_misses: self.counters.file_misses.load(Ordering::Relaxed),
+            block_hits,
+            block_misses,
+        }
+    }
+}
+
+impl fmt::Debug for ColdCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ColdCache").field("files", &self.files.len()).field("blocks", &self.blocks).finish()
+    }
+}
