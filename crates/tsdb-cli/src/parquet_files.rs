@@ -16,7 +16,7 @@ use tsdb_parquet_io::futures::{StreamExt, TryStreamExt};
 use tsdb_parquet_io::object_store::path::Path;
 use tsdb_parquet_io::tsdb_schema::{LabelLayout, SampleBatch};
 use tsdb_parquet_io::{
-    ColdStorageWriter, FileMeta, Inspection, Origin, ParquetConfig, ParquetReader, ParquetWriter,
+    ColdStorageWriter, Error, FileMeta, Inspection, Origin, ParquetConfig, ParquetReader, ParquetWriter,
     Verification,
 };
 use tsdb_vfs::{RealFs, Vfs};
@@ -105,12 +105,15 @@ pub(crate) struct Rewritten {
 
 /// A reader of all rows, which are known to be sound as far as the file has checksums; its series index is not used.
 async fn sound_rows(store: Arc<VfsStore>, path: Path, bytes: u64) -> tsdb_parquet_io::Result<ParquetReader> {
-    // Where the index cannot even be opened there are no checksums to compare the rows with.
-    if let Ok(reader) = ParquetReader::open(Arc::clone(&store) as _, path.clone(), Some(bytes)).await
-        && reader.file_meta().origin == Origin::Tsdb
-        && let Some(damage) = reader.verify().await?.damaged.into_iter().next()
-    {
-        return Err(damage);
+    match ParquetReader::open(Arc::clone(&store) as _, path.clone(), Some(bytes)).await {
+        Ok(reader) if reader.file_meta().origin == Origin::Tsdb => {
+            if let Some(damage) = reader.verify().await?.damaged.into_iter().next() {
+                return Err(damage);
+            }
+        }
+        // Where the index cannot even be opened there are no checksums to compare the rows with.
+        Ok(_) | Err(Error::Damaged { .. }) => {}
+        Err(other) => return Err(other),
     }
     ParquetReader::open_without_index(store, path, Some(bytes)).await
 }
@@ -175,7 +178,7 @@ impl Place {
     }
 }
 
-fn in_file(file: &FsPath) -> impl Fn(tsdb_parquet_io::Error) -> Failure + 'static {
+fn in_file(file: &FsPath) -> impl Fn(Error) -> Failure + 'static {
     let path = file.to_owned();
     move |source| Failure::Parquet { path: path.clone(), source }
 }
