@@ -8,6 +8,8 @@ mod crash;
 mod kill;
 /// The life of data by itself: the background worker, retention, deletes over all tiers.
 mod lifecycle;
+/// Limits of a query, its statistics, its end when it is dropped.
+mod limits;
 /// The lock of the data directory.
 mod lock;
 /// The whole engine against the oracle: random scripts of appends, seals, flushes and restarts.

@@ -1,6 +1,7 @@
 //! The command line: what `tsdb --help` says.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -139,6 +140,26 @@ pub(crate) struct QueryArgs {
     /// How to print. `--json` is short for jsonl.
     #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
     pub(crate) format: QueryFormat,
+    /// Fail when the answer has more series.
+    #[arg(long, value_name = "N", conflicts_with = "files")]
+    pub(crate) max_series: Option<u64>,
+    /// Fail when the answer has more samples.
+    #[arg(long, value_name = "N", conflicts_with = "files")]
+    pub(crate) max_samples: Option<u64>,
+    /// Fail when more bytes of Parquet files are read.
+    #[arg(long, value_name = "BYTES", conflicts_with = "files")]
+    pub(crate) max_bytes: Option<u64>,
+    /// Fail when the query, its printing included, takes longer.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "files", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Say on standard error what the query has cost; with --json as one JSON object.
+    #[arg(long, conflicts_with = "files")]
+    pub(crate) explain: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
 }
 
 /// A closed range of time.

@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// The store refused or is damaged.
     #[error(transparent)]
     Engine(#[from] tsdb_engine::Error),
+    /// The query went beyond a limit that was set.
+    #[error("the query was stopped: {limit}. Narrow the selector or the time range, or raise {flag}")]
+    Limit { limit: tsdb_engine::QueryLimit, flag: &'static str },
     /// An input file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Input { path: PathBuf, source: io::Error },

@@ -15,7 +15,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use tsdb_parquet_io::{BlockCache, ColdFileMetadata, ParquetReader};
+use tsdb_parquet_io::{BlockCache, ColdFileMetadata, ParquetReader, ReadStatistics};
 
 use crate::{ColdFile, Error, Result};
 
@@ -68,6 +68,13 @@ impl Weighter<Path, Arc<ColdFileMetadata>> for FileWeighter {
     }
 }
 
+/// A reader of a file, and what it took to have its metadata.
+pub(crate) struct Opened {
+    pub(crate) reader: ParquetReader,
+    /// What was read for it; `None` when the metadata was there.
+    pub(crate) loaded: Option<ReadStatistics>,
+}
+
 impl ColdCache {
     /// An empty cache that grows to `bytes_max`.
     pub(crate) fn new(bytes_max: u64) -> Self {
@@ -92,22 +99,23 @@ impl ColdCache {
     }
 
     /// A reader of `file`, whose metadata is loaded unless it is here.
-    pub(crate) async fn open(&self, store: Arc<dyn ObjectStore>, file: &ColdFile) -> Result<ParquetReader> {
+    pub(crate) async fn open(&self, store: Arc<dyn ObjectStore>, file: &ColdFile) -> Result<Opened> {
         let path = file.path.path();
-        let mut loaded = false;
+        let mut loaded = None;
         let load = async {
             self.counters.file_misses.fetch_add(1, Ordering::Relaxed);
             let (store, blocks) = (Arc::clone(&store), self.blocks.clone());
             let opened = ParquetReader::open_cached(store, path.clone(), Some(file.bytes), blocks).await;
             let reader = opened.map_err(Error::file(&path))?;
-            loaded = true;
+            loaded = Some(reader.statistics());
             Ok::<_, Error>(Arc::clone(reader.metadata()))
         };
         let metadata = self.files.get_or_insert_async(&path, load).await?;
-        if !loaded {
+        if loaded.is_none() {
             self.counters.file_hits.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(ParquetReader::with_metadata(store, path, metadata, self.blocks.clone()))
+        let reader = ParquetReader::with_metadata(store, path, metadata, self.blocks.clone());
+        Ok(Opened { reader, loaded })
     }
 
     /// Forgets a file that is live no more.

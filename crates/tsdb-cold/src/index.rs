@@ -37,6 +37,18 @@ impl ColdBlockIndex {
         self.files[from.min(to)..to].iter().filter(move |f| f.time_range().overlaps(range))
     }
 
+    /// How many files there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// The closed range of all files' timestamps.
     #[must_use]
     pub fn time_range(&self) -> TimeRange {

@@ -5,6 +5,7 @@ mod lookup;
 mod maintain;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::lock::Mutex;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -16,6 +17,7 @@ use tsdb_parquet_io::{ParquetConfig, ParquetReader};
 use crate::cache::{CacheStats, ColdCache};
 use crate::catalog::Catalog;
 use crate::read::file_source;
+use crate::reads::{ColdReads, Counted};
 use crate::write::{ColdFileWriter, verify_bytes};
 use crate::{
     BlockToParquetConverter, CatalogSnapshot, ColdBlockIndex, ColdFile, CompactionOptions, Error, Result,
@@ -302,9 +304,25 @@ impl ColdView {
     where
         E: From<Error> + Send + 'static,
     {
-        let source =
-            |file: &Arc<ColdFile>| self.source(file, file.deletes(&self.live.tombstones), matchers, range);
-        self.live.index.candidates(range).map(source).collect()
+        self.sources_counted(matchers, range, &Arc::default())
+    }
+
+    /// As [`sources`](Self::sources), with what is read counted in `reads`.
+    pub fn sources_counted<E>(
+        &self,
+        matchers: &Arc<[Matcher]>,
+        range: TimeRange,
+        reads: &Arc<ColdReads>,
+    ) -> Vec<SeriesSource<'static, E>>
+    where
+        E: From<Error> + Send + 'static,
+    {
+        let source = |file: &Arc<ColdFile>| {
+            self.source(file, file.deletes(&self.live.tombstones), matchers, range, reads)
+        };
+        let sources: Vec<_> = self.live.index.candidates(range).map(source).collect();
+        reads.consider(&self.cache, self.live.index.len(), sources.len());
+        sources
     }
 
     fn source<E>(
@@ -313,16 +331,21 @@ impl ColdView {
         deletes: Deletes,
         matchers: &Arc<[Matcher]>,
         range: TimeRange,
+        reads: &Arc<ColdReads>,
     ) -> SeriesSource<'static, E>
     where
         E: From<Error> + Send + 'static,
     {
         let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
         let (matchers, sequence) = (Arc::clone(matchers), file.max_sequence);
-        let file = Arc::clone(file);
+        let (file, reads) = (Arc::clone(file), Arc::clone(reads));
         let open = async move {
-            let reader = cache.open(store, &file).await?;
-            Ok::<_, Error>(file_source(reader, &file, deletes, matchers, range).series)
+            let started = Instant::now();
+            let opened = cache.open(store, &file).await?;
+            reads.open(&opened, started.elapsed());
+            let reader = opened.reader;
+            let series = file_source(reader.clone(), &file, deletes, matchers, range).series;
+            Ok::<_, Error>(Counted::new(series, reader, reads))
         };
         let series = stream::once(open).try_flatten().map(|series| series.map_err(E::from)).boxed();
         SeriesSource { sequence, series }

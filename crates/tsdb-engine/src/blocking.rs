@@ -6,15 +6,14 @@
 use std::path::PathBuf;
 
 use futures::StreamExt;
-use futures::stream::Fuse;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tsdb_core::{Labels, Matcher, Series, TimeRange};
 use tsdb_hot::Recovery;
 
 use crate::error::{Error, Result};
 use crate::{
-    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Maintained, Rebuilt, SeriesStream,
-    Verified,
+    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Maintained, Query, QueryOptions,
+    QueryStatistics, Rebuilt, Verified,
 };
 
 /// A hybrid time-series store, open for reading and writing, or to be read only, without `async`.
@@ -84,8 +83,21 @@ impl Engine {
     /// # Errors
     /// [`Error::InsideRuntime`]; the iterator ends at its first error.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SeriesIter<'_>> {
+        self.query(matchers, range, &QueryOptions::default())
+    }
+
+    /// As [`crate::Engine::query`], as an iterator.
+    ///
+    /// # Errors
+    /// [`Error::InsideRuntime`]; the iterator ends at its first error.
+    pub fn query(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        options: &QueryOptions,
+    ) -> Result<SeriesIter<'_>> {
         refuse_inside_runtime()?;
-        Ok(SeriesIter { series: self.engine.select(matchers, range).fuse(), runtime: &self.runtime })
+        Ok(SeriesIter { query: self.engine.query(matchers, range, options), runtime: &self.runtime })
     }
 
     /// As [`crate::Engine::seal`].
@@ -232,8 +244,16 @@ impl Engine {
 
 /// The series of one query, read as the iterator is driven.
 pub struct SeriesIter<'a> {
-    series: Fuse<SeriesStream>,
+    query: Query,
     runtime: &'a Runtime,
+}
+
+impl SeriesIter<'_> {
+    /// As [`Query::statistics`].
+    #[must_use]
+    pub fn statistics(&self) -> QueryStatistics {
+        self.query.statistics()
+    }
 }
 
 impl Iterator for SeriesIter<'_> {
@@ -241,7 +261,7 @@ impl Iterator for SeriesIter<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match refuse_inside_runtime() {
-            Ok(()) => self.runtime.block_on(self.series.next()),
+            Ok(()) => self.runtime.block_on(self.query.next()),
             Err(error) => Some(Err(error)),
         }
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fmt, io};
 
+use futures::StreamExt;
 use object_store::ObjectStore;
 use tsdb_cold::{ColdTier, Compacted, CompactionMode, Expired, VfsStore};
 use tsdb_core::{Matcher, TimeRange};
@@ -16,6 +17,7 @@ use tsdb_vfs::{Vfs, VfsLock};
 use crate::auto_seal::AutoSeal;
 use crate::background::Background;
 use crate::error::{Error, Result};
+use crate::query::{Query, QueryOptions};
 use crate::select::{self, SeriesStream};
 use crate::store::{Flushed, Maintained, Store};
 use crate::{Appender, BackgroundOptions, EngineBuilder, EngineStats};
@@ -121,7 +123,17 @@ impl Engine {
     /// # Errors
     /// The stream ends at its first error: a damaged block or cold file, or a store that cannot be read.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> SeriesStream {
-        select::merged(&self.store, matchers, range)
+        self.query(matchers, range, &QueryOptions::default()).boxed()
+    }
+
+    /// As [`select`](Self::select), within limits, and with what it costs counted ([`Query::statistics`]).
+    ///
+    /// Whoever drops the query ends it: no more is read.
+    ///
+    /// # Errors
+    /// As there, and [`Error::LimitExceeded`].
+    pub fn query(&self, matchers: &[Matcher], range: TimeRange, options: &QueryOptions) -> Query {
+        select::query(&self.store, matchers, range, options)
     }
 
     /// Seals the head: what is in it becomes blocks, its WAL segments are dropped and its memory is freed. Appends

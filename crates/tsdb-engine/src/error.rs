@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::QueryLimit;
+
 /// The result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -41,6 +43,15 @@ pub enum Error {
         dir: PathBuf,
         /// How many times it was read.
         tries: u32,
+    },
+    /// A query went beyond one of its [`QueryLimits`](crate::QueryLimits).
+    #[error(
+        "the query was stopped: {limit}. Narrow the matchers or the time range, or raise `QueryLimits::{}`",
+        limit.setting()
+    )]
+    LimitExceeded {
+        /// Which limit, and its value.
+        limit: QueryLimit,
     },
     /// The data directory cannot be used.
     #[error("data directory {}: {source}", dir.display())]

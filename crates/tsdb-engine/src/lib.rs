@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod lookup;
 mod options;
+mod query;
 mod read_only;
 mod select;
 mod stats;
@@ -26,12 +27,15 @@ pub use clock::{Clock, SystemClock};
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use options::{BackgroundOptions, EngineOptions, LifecycleOptions};
+pub use query::{Query, QueryLimit, QueryLimits, QueryOptions, QueryStages, QueryStatistics};
 pub use select::SeriesStream;
 pub use stats::EngineStats;
 pub use store::{Flushed, Maintained};
 pub use verify::Verified;
 
-pub use tsdb_cold::{CacheStats, ColdOptions, ColdStats, Compacted, CompactionOptions, Expired, Rebuilt};
+pub use tsdb_cold::{
+    CacheStats, ColdOptions, ColdReadStats, ColdStats, Compacted, CompactionOptions, Expired, Rebuilt,
+};
 pub use tsdb_hot::{Committed, HotOptions, RepairedSegment, SeriesRef, WalSync};
 
 // The crates whose types this one's signatures show, so that a consumer gets them in the right versions.

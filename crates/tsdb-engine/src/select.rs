@@ -5,6 +5,7 @@
 //! timestamp, the higher sequence wins. So where a sample lies never changes the answer.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsdb_cold::{ColdView, SeriesSource, merge_series};
@@ -12,6 +13,7 @@ use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_hot::HotSource;
 
 use crate::error::{Error, Result};
+use crate::query::{Meter, Query, QueryOptions, Stage};
 use crate::store::Store;
 
 /// A label-sorted stream of series, each once.
@@ -52,20 +54,30 @@ pub(crate) fn as_seen(
     SeriesSource { sequence, series: series.map_err(Error::seen_read_only).boxed() }
 }
 
-pub(crate) fn merged(store: &Store, matchers: &[Matcher], range: TimeRange) -> SeriesStream {
+/// The answer of a query.
+pub(crate) fn query(store: &Store, matchers: &[Matcher], range: TimeRange, options: &QueryOptions) -> Query {
+    let meter = Meter::new(options.limits);
     if range.is_empty() {
-        return stream::empty().boxed();
+        return Query::new(meter, stream::empty().boxed());
     }
     let matchers: Arc<[Matcher]> = matchers.into();
     let Tiers { hot, cold } = Tiers::of(store, range);
-    let cold = cold.sources(&matchers, range).into_iter();
-    let mut sources: Vec<_> = cold.map(|source| as_seen(source, store.is_read_only())).collect();
-    sources.extend(hot.into_iter().map(|source| hot_source(source, &matchers, range)));
-    merge_series(sources).try_filter(|series| std::future::ready(!series.samples.is_empty())).boxed()
+    let cold = cold.sources_counted(&matchers, range, &meter.reads).into_iter();
+    let as_seen = |source| meter.metered(Stage::Cold, as_seen(source, store.is_read_only()));
+    let mut sources: Vec<_> = cold.map(as_seen).collect();
+    sources.extend(hot.into_iter().map(|source| {
+        let started = Instant::now();
+        meter.count_hot(source.block().is_some());
+        let source = hot_source(&source, &matchers, range);
+        meter.add_time(Stage::Hot, started.elapsed());
+        meter.metered(Stage::Hot, source)
+    }));
+    let merged = merge_series(sources).try_filter(|series| std::future::ready(!series.samples.is_empty()));
+    Query::new(meter, merged.boxed())
 }
 
 fn hot_source(
-    source: HotSource,
+    source: &HotSource,
     matchers: &Arc<[Matcher]>,
     range: TimeRange,
 ) -> SeriesSource<'static, Error> {

@@ -2,14 +2,17 @@
 //! Parquet files that belong to no store.
 
 use std::io::{self, BufWriter, Write};
+use std::time::Duration;
 
+use serde_json::json;
 use tsdb_core::{SampleBuffer, Series};
+use tsdb_engine::{Error, QueryLimit, QueryOptions, QueryStages, QueryStatistics};
 
 use super::{Store, matchers, range};
 use crate::args::{QueryArgs, QueryFormat};
 use crate::error::{Failure, Result};
 use crate::jsonl;
-use crate::output::{csv, table};
+use crate::output::{csv, human_bytes, table};
 use crate::parquet_files::ParquetFiles;
 
 pub(crate) fn run(store: &Store, args: &QueryArgs) -> Result<()> {
@@ -20,12 +23,94 @@ pub(crate) fn run(store: &Store, args: &QueryArgs) -> Result<()> {
         let files = ParquetFiles::new()?;
         return print(files.select(&args.files, &matchers, range)?, format);
     }
-    store.read(|engine| {
-        let mut series = engine.select(&matchers, range)?;
-        // With the first one all files are open: afterwards none can be missed.
-        let first = series.next().transpose()?;
-        print(first.map(Ok).into_iter().chain(series), format)
-    })
+    let mut options = QueryOptions::default();
+    options.limits.series_max = args.max_series;
+    options.limits.samples_max = args.max_samples;
+    options.limits.bytes_read_max = args.max_bytes;
+    options.limits.time_max = args.timeout;
+    store
+        .read(|engine| {
+            let mut series = engine.query(&matchers, range, &options)?;
+            // With the first one all files are open: afterwards none can be missed.
+            let first = series.next().transpose()?;
+            let printed = print(first.map(Ok).into_iter().chain(series.by_ref()), format);
+            if args.explain {
+                explain(&series.statistics(), store.json)?;
+            }
+            printed
+        })
+        .map_err(|failure| match failure {
+            Failure::Engine(Error::LimitExceeded { limit }) => Failure::Limit { flag: flag(limit), limit },
+            failure => failure,
+        })
+}
+
+/// The flag that sets a limit.
+fn flag(limit: QueryLimit) -> &'static str {
+    match limit {
+        QueryLimit::Series(_) => "--max-series",
+        QueryLimit::Samples(_) => "--max-samples",
+        QueryLimit::BytesRead(_) => "--max-bytes",
+        _ => "--timeout",
+    }
+}
+
+/// Prints what a query has cost on standard error.
+fn explain(statistics: &QueryStatistics, json: bool) -> io::Result<()> {
+    let QueryStatistics { series, samples, heads, blocks, cold, stages, .. } = *statistics;
+    let mut out = io::stderr().lock();
+    if json {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let explained = json!({
+            "series": series,
+            "samples": samples,
+            "heads": heads,
+            "blocks": blocks,
+            "cold_files": { "considered": cold.files_considered, "pruned": cold.files_pruned, "opened": cold.files_opened },
+            "range_reads": cold.range_reads,
+            "bytes_read": cold.bytes_read,
+            "pages_decoded": cold.pages_decoded,
+            "cache": {
+                "file_hits": cold.metadata_hits,
+                "file_misses": cold.metadata_misses,
+                "block_hits": cold.index_block_hits,
+                "block_misses": cold.index_block_misses,
+            },
+            "micros": {
+                "plan": micros(stages.plan),
+                "hot": micros(stages.hot),
+                "open": micros(stages.open),
+                "cold": micros(stages.cold),
+                "merge": micros(stages.merge),
+                "total": micros(stages.total),
+            },
+        });
+        return writeln!(out, "{explained}");
+    }
+    writeln!(out, "answer      {series} series, {samples} samples")?;
+    writeln!(out, "hot tier    {heads} heads, {blocks} blocks")?;
+    writeln!(
+        out,
+        "cold files  {} considered, {} pruned, {} opened",
+        cold.files_considered, cold.files_pruned, cold.files_opened
+    )?;
+    writeln!(
+        out,
+        "read        {} ranges, {}, {} pages decoded",
+        cold.range_reads,
+        human_bytes(cold.bytes_read),
+        cold.pages_decoded
+    )?;
+    writeln!(
+        out,
+        "cache       files {} hits, {} misses; index blocks {} hits, {} misses",
+        cold.metadata_hits, cold.metadata_misses, cold.index_block_hits, cold.index_block_misses
+    )?;
+    let QueryStages { plan, hot, open, cold, merge, total, .. } = stages;
+    writeln!(
+        out,
+        "time        {total:.1?}: plan {plan:.1?}, hot {hot:.1?}, open {open:.1?}, cold {cold:.1?}, merge {merge:.1?}"
+    )
 }
 
 fn print<E>(all: impl Iterator<Item = Result<Series, E>>, format: QueryFormat) -> Result<()>

@@ -45,6 +45,17 @@ fn import_query_flush_restart_status() {
     assert_eq!(status["blocks"]["count"], 0);
     assert_eq!(status["wal"]["segments"], 0);
     assert_eq!((&status["cold"]["files"], &status["cold"]["samples"]), (&json!(1), &json!(4)));
+    let explained = tsdb.run(&["query", "{}", "--json", "--explain"]);
+    assert_eq!(explained.stdout, all);
+    let explained: serde_json::Value = serde_json::from_str(&explained.stderr).unwrap();
+    assert_eq!((&explained["series"], &explained["cold_files"]["opened"]), (&json!(3), &json!(1)));
+    assert!(
+        tsdb.run(&["query", "{}", "--explain"])
+            .stderr
+            .contains("cold files  1 considered, 0 pruned, 1 opened")
+    );
+    let stopped = tsdb.run(&["query", "{}", "--max-samples", "3"]);
+    assert!(stopped.code == 1 && stopped.stderr.contains("raise --max-samples"), "{}", stopped.stderr);
     // Counting the series of one file reads nothing.
     assert_eq!((&status["series"], &status["cache"]["file_misses"]), (&json!(3), &json!(0)));
     assert_eq!(status["cache"]["bytes_max"], 64 << 20);

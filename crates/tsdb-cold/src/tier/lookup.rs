@@ -21,7 +21,7 @@ impl ColdView {
         let mut found = BTreeSet::new();
         for file in self.live.index.candidates(range) {
             if self.is_untouched(file) {
-                let reader = self.cache.open(Arc::clone(&self.store), file).await?;
+                let reader = self.cache.open(Arc::clone(&self.store), file).await?.reader;
                 let names = reader.label_names(matchers, range).await;
                 found.extend(names.map_err(Error::file(&file.path.path()))?);
                 continue;
@@ -47,7 +47,7 @@ impl ColdView {
         let mut found = BTreeSet::new();
         for file in self.live.index.candidates(range) {
             if self.is_untouched(file) {
-                let reader = self.cache.open(Arc::clone(&self.store), file).await?;
+                let reader = self.cache.open(Arc::clone(&self.store), file).await?.reader;
                 let values = reader.label_values(name, matchers, range).await;
                 found.extend(values.map_err(Error::file(&file.path.path()))?);
                 continue;
@@ -103,13 +103,13 @@ impl ColdView {
     ) -> BoxStream<'static, Result<Labels>> {
         let deletes = file.deletes(&self.live.tombstones);
         if !deletes.is_empty() {
-            let source = self.source::<Error>(file, deletes, matchers, range);
+            let source = self.source::<Error>(file, deletes, matchers, range, &Arc::default());
             return source.series.map_ok(|series| series.labels).boxed();
         }
         let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
         let (file, matchers) = (Arc::clone(file), Arc::clone(matchers));
         let open = async move {
-            let labels = cache.open(store, &file).await?.series_labels(matchers, range);
+            let labels = cache.open(store, &file).await?.reader.series_labels(matchers, range);
             // The stream holds on to the file, so that its bytes stay.
             Ok::<_, Error>(labels.map_err(move |error| Error::file(&file.path.path())(error)))
         };
