@@ -70,13 +70,19 @@ impl Catalog {
     /// Refuses to go on when another writer has committed since. For what changes the store without a commit: a writer that
     /// was overtaken must not remove what it does not know.
     pub(crate) async fn check_not_fenced(&self) -> Result<()> {
-        let Some(number) = newest_number(self.store.as_ref(), self.snapshot().number).await? else {
-            return Ok(());
-        };
-        if self.in_doubt() && load(self.store.as_ref(), number).await?.writer == self.writer {
-            return Ok(());
+        loop {
+            let Some(number) = newest_number(self.store.as_ref(), self.snapshot().number).await? else {
+                return Ok(());
+            };
+            // A younger snapshot may be one that this writer commits at this moment, or of which it does not know that it has.
+            match load(self.store.as_ref(), number).await {
+                Ok(newest) if newest.writer == self.writer => return Ok(()),
+                Ok(_) => return Err(Error::Fenced { number }),
+                // Removed since: so many commits were made meanwhile, by whomever.
+                Err(error) if error.missing_object().is_some() => {}
+                Err(error) => return Err(error),
+            }
         }
-        Err(Error::Fenced { number })
     }
 
     /// Whether nobody has committed since the snapshot that holds here.

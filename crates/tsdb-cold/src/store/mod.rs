@@ -271,7 +271,12 @@ impl VfsStore {
             if entry.is_dir {
                 result.common_prefixes.push(location);
             } else if !self.suspect.lock().contains(&location) {
-                result.objects.push(self.meta_on_disk(&location)?);
+                match self.meta_on_disk(&location) {
+                    Ok(meta) => result.objects.push(meta),
+                    // Removed since the directory was read.
+                    Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(result)

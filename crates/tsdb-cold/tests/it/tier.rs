@@ -173,6 +173,26 @@ async fn a_writer_that_was_overtaken_deletes_nothing() {
     assert_eq!(values(&open(store).await.unwrap()).await, [("b".to_owned(), vec![2.0; 3])]);
 }
 
+/// A commit of one's own that is under way is not another writer's.
+#[test]
+fn deletes_beside_conversions_of_the_same_writer_are_not_fenced_off() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(VfsStore::new(Arc::new(RealFs), dir.path()));
+    let tier = runtime().block_on(open(store)).unwrap();
+    std::thread::scope(|scope| {
+        let converting = scope.spawn(|| {
+            for n in 1..60 {
+                runtime().block_on(convert(&tier, &[&block(n, 0, &["a"], 1.0)])).unwrap();
+            }
+        });
+        while !converting.is_finished() {
+            let elsewhere = Unconverted { live_sequence: 100, sources: vec![(99, TimeRange::ALL)] };
+            runtime().block_on(tier.delete(tombstone("a", 100), &elsewhere)).unwrap();
+        }
+    });
+}
+
 /// Other tasks of the thread go on beside a conversion and a compaction, whose work is for a processor.
 #[tokio::test]
 async fn long_work_lets_other_tasks_go_on() {

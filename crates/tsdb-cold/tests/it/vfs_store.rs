@@ -108,3 +108,21 @@ async fn put_if_absent_is_refused_when_present() {
     assert!(matches!(again, Err(object_store::Error::AlreadyExists { .. })), "{again:?}");
     assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "one");
 }
+
+#[test]
+fn a_listing_leaves_out_what_is_removed_while_it_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = VfsStore::new(Arc::new(RealFs), dir.path());
+    let path = |n: usize| Path::from(format!("d/{n}"));
+    std::thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            for n in 0..300 {
+                block_on(store.put_opts(&path(n), vec![1].into(), PutMode::Create.into())).unwrap();
+                block_on(store.delete(&path(n))).unwrap();
+            }
+        });
+        while !others.is_finished() {
+            block_on(store.list_with_delimiter(Some(&Path::from("d")))).unwrap();
+        }
+    });
+}
