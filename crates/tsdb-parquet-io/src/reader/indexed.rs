@@ -29,10 +29,10 @@ const STEP_MAX: usize = 64 * 1024;
 /// Each step resolves so many times the series of the one before.
 const STEP_GROWTH: usize = 8;
 /// Bytes of pages that are read at a time, about.
-const READ_BYTES: u64 = 4 << 20;
-/// Rows that are read at a time, about: of samples that compress to next to nothing, so many bytes would be more than
-/// memory holds. 32 MiB of samples.
-const READ_ROWS: u64 = 2 << 20;
+const READ_BYTES: u64 = 1 << 20;
+/// Rows that are read at a time, about, 4 MiB of samples: a merge holds a step of each of its files, and samples that
+/// compress to next to nothing would be more than memory holds.
+const READ_ROWS: u64 = 256 << 10;
 /// Rows with histograms, which may take kilobytes each, that are read at a time, about.
 const HISTOGRAM_ROWS: u64 = 8 * 1024;
 /// A series of no more rows is read as a whole: to look at its timestamps first would cost another request.
