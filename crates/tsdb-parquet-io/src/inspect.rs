@@ -56,12 +56,12 @@ pub struct IndexLayout {
     /// Number and bytes of the page tables.
     pub page_tables: (usize, u64),
     /// The labels, by name.
-    pub labels: Vec<LabelLayout>,
+    pub labels: Vec<IndexedLabel>,
 }
 
 /// What the series index knows of a label without a look at its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelLayout {
+pub struct IndexedLabel {
     /// Its name.
     pub name: String,
     /// Number of its distinct values.
@@ -86,7 +86,7 @@ impl IndexLayout {
             series_blocks: of(BlockKind::Series),
             page_tables: of(BlockKind::Pages),
             labels: labels
-                .map(|label| LabelLayout {
+                .map(|label| IndexedLabel {
                     name: label.name.to_string(),
                     values: label.values,
                     series: label.series,

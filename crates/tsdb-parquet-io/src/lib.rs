@@ -23,7 +23,7 @@ pub use config::{
 pub use error::{Error, Result};
 pub use file_meta::{FORMAT_VERSION, FileMeta, Origin};
 pub use filter_to_arrow_expression::FilterToArrowExpression;
-pub use inspect::{ColumnLayout, FileLayout, IndexLayout, Inspection, LabelLayout, RowGroupLayout};
+pub use inspect::{ColumnLayout, FileLayout, IndexLayout, IndexedLabel, Inspection, RowGroupLayout};
 pub use reader::{
     BlockCache, ColdFileMetadata, DEFAULT_READ_BATCH_ROWS, DEFAULT_TAIL_READ_BYTES, ParquetReader,
     ReadRequest, ReadStatistics, RebuiltIndex, Verification,

@@ -144,7 +144,7 @@ impl ParquetReader {
                 return Ok(());
             }
             let stored = self.source.range(block.range()).await?;
-            let decoded = directory.decode_block(block.id, &stored).map_err(Error::index(path));
+            let decoded = Block::decode(&stored, block.id, directory).map_err(Error::index(path));
             let Some(decoded) = list(decoded, &mut found.damaged_index)? else { continue };
             found.index_blocks += 1;
             // Page tables were compared before.

@@ -136,7 +136,7 @@ proptest! {
             let range = directory.block(id).unwrap().range();
             let is_forged = id.0 as usize == which;
             let bytes = if is_forged { &forged } else { &region[range.start as usize..range.end as usize] };
-            directory.decode_block(id, bytes)
+            Block::decode(bytes, id, &directory)
         });
     }
 
@@ -162,7 +162,7 @@ proptest! {
         if let Ok(directory) = Directory::decode(&forged, &pointer) {
             ask(&directory, &|id| {
                 let range = directory.block(id).unwrap().range();
-                directory.decode_block(id, region.get(range.start as usize..range.end as usize).unwrap_or_default())
+                Block::decode(region.get(range.start as usize..range.end as usize).unwrap_or_default(), id, &directory)
             });
         }
     }

@@ -87,7 +87,7 @@ enum Feed {
 impl Built {
     fn block(&self, id: BlockId) -> IndexResult<Block> {
         let range = self.directory.block(id).expect("a block that is asked for").range();
-        self.directory.decode_block(id, bytes(&self.region, range))
+        Block::decode(bytes(&self.region, range), id, &self.directory)
     }
 
     /// The answer, and how many blocks it took.
@@ -298,7 +298,7 @@ fn no_flipped_byte_and_no_truncation_goes_unnoticed() {
         assert_eq!(read, directory);
         for block in directory.blocks() {
             let range = (block.offset - REGION_OFFSET) as usize..(block.range().end - REGION_OFFSET) as usize;
-            directory.decode_block(block.id, region.get(range).unwrap_or_default())?;
+            Block::decode(region.get(range).unwrap_or_default(), block.id, &directory)?;
         }
         Ok(())
     };

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use tsdb_core::TimeRange;
 
-use super::{Block, BlockId, BlockKind, BlockRef, IndexError, IndexPointer, IndexResult, SERIES_PER_BLOCK};
+use super::{BlockId, BlockKind, BlockRef, IndexError, IndexPointer, IndexResult, SERIES_PER_BLOCK};
 
 /// The magic bytes at the start of the region.
 const REGION_MAGIC: &[u8; 4] = b"TSIX";
@@ -199,14 +199,6 @@ impl Directory {
     #[must_use]
     pub fn blocks(&self) -> &[BlockRef] {
         &self.blocks
-    }
-
-    /// Checks and decodes the stored bytes of any block.
-    ///
-    /// # Errors
-    /// [`IndexError::Damaged`] when they are not what was written.
-    pub fn decode_block(&self, id: BlockId, stored: &[u8]) -> IndexResult<Block> {
-        Block::decode(stored, id, self)
     }
 
     /// Whether two directories know the same; where their blocks lie, and how they are compressed, may differ.
