@@ -1,17 +1,15 @@
 //! Committers at once: how many fsyncs they share, and what a seal beside them costs.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tsdb_hot::{HotOptions, HotStore, SeriesRef, WalSync};
-use tsdb_vfs::Vfs;
 use tsdb_workload::{Mixed, SERIES_PER_TARGET};
 
 use super::append::open;
-use super::counting::CountingFs;
+use super::counting::Syncs;
 use super::many::fill_with;
 use super::{Error, Result};
 use crate::report::{Figure, Options, Report, median};
@@ -106,12 +104,11 @@ fn run_group(options: &Options, report: &mut Report) -> Result<()> {
 
 fn group(committers: usize, each: usize) -> Result<Group> {
     let dir = tempfile::tempdir()?;
-    let vfs = Arc::new(CountingFs::default());
-    let files: Arc<dyn Vfs> = Arc::<CountingFs>::clone(&vfs);
-    let (store, _) = HotStore::open(files, dir.path(), HotOptions::default(), &|_| false, 0)?;
+    let syncs = Syncs::default();
+    let (store, _) = HotStore::open(syncs.counted_fs(), dir.path(), HotOptions::default(), &|_| false, 0)?;
     let mut all =
         (0..committers).map(|target| Committer::begin(&store, target)).collect::<Result<Vec<_>>>()?;
-    let (before, started) = (vfs.syncs(), Instant::now());
+    let (before, started) = (syncs.count(), Instant::now());
     let latencies = thread::scope(|scope| {
         let threads: Vec<_> = all
             .iter_mut()
@@ -128,7 +125,7 @@ fn group(committers: usize, each: usize) -> Result<Group> {
     })?;
     let commits = (committers * each) as f64;
     let commits_per_s = commits / started.elapsed().as_secs_f64();
-    let syncs_per_commit = (vfs.syncs() - before) as f64 / commits;
+    let syncs_per_commit = (syncs.count() - before) as f64 / commits;
     store.close()?;
     Ok(Group { syncs_per_commit, commits_per_s, latencies_s: latencies.concat() })
 }

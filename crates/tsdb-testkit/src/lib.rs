@@ -7,9 +7,11 @@ mod disk;
 mod object_store;
 mod oracle;
 pub mod strategies;
+mod watched_fs;
 
 pub use diff::{assert_series_eq, series_diff};
 pub use disk::{Fault, SEEDS, SimDisk, crash_at_every_operation, fault_at_every_operation};
 #[cfg(feature = "object-store")]
 pub use object_store::{FaultyStore, StoreFault, store_fault_at_every_operation};
 pub use oracle::Oracle;
+pub use watched_fs::{FsStep, WatchedFs};

@@ -1,91 +1,25 @@
 //! Concurrent writers, readers and seals.
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tsdb_core::{SampleValue, TimeRange, parse_selector};
 use tsdb_hot::{HotOptions, WalSync};
-use tsdb_testkit::{SimDisk, assert_series_eq};
-use tsdb_vfs::{DirEntry, FileInfo, Vfs, VfsFile, VfsLock, VfsRead};
+use tsdb_testkit::{FsStep, SimDisk, WatchedFs, assert_series_eq};
+use tsdb_vfs::Vfs;
 
 use crate::support::{Cold, all, append, labels, open, open_vfs, small_segments};
 
 /// A file system that counts fsyncs of files and takes its time for each.
-#[derive(Debug)]
-struct SlowSync {
-    inner: Arc<dyn Vfs>,
-    syncs: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct SlowFile {
-    inner: Arc<dyn VfsFile>,
-    syncs: Arc<AtomicU64>,
-}
-
-impl VfsFile for SlowFile {
-    fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        self.inner.append(bytes)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.syncs.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(4));
-        self.inner.sync()
-    }
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.inner.truncate(len)
-    }
-    fn len(&self) -> u64 {
-        self.inner.len()
-    }
-}
-
-impl Vfs for SlowSync {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
-        let inner = self.inner.create(path)?;
-        Ok(Arc::new(SlowFile { inner, syncs: Arc::clone(&self.syncs) }))
-    }
-    fn map(&self, path: &Path) -> io::Result<Bytes> {
-        self.inner.map(path)
-    }
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.inner.read(path)
-    }
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn VfsRead>> {
-        self.inner.open(path)
-    }
-    fn metadata(&self, path: &Path) -> io::Result<FileInfo> {
-        self.inner.metadata(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
-        self.inner.list(dir)
-    }
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.inner.create_dir_all(dir)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
-        self.inner.hard_link(original, link)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove_file(path)
-    }
-    fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
-        self.inner.truncate(path, len)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.inner.sync_dir(dir)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
-        self.inner.lock(path)
-    }
+fn slow_sync(inner: Arc<dyn Vfs>, syncs: Arc<AtomicU64>) -> WatchedFs {
+    WatchedFs::new(inner, move |step| {
+        if step == FsStep::Sync {
+            syncs.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(4));
+        }
+    })
 }
 
 #[test]
@@ -94,7 +28,7 @@ fn eight_committers_share_fsyncs() {
     const COMMITS: u64 = 25;
     let disk = SimDisk::new();
     let syncs = Arc::new(AtomicU64::new(0));
-    let vfs = Arc::new(SlowSync { inner: disk.vfs(), syncs: Arc::clone(&syncs) });
+    let vfs = Arc::new(slow_sync(disk.vfs(), Arc::clone(&syncs)));
     let (store, _) = open_vfs(vfs, HotOptions::default()).unwrap();
     thread::scope(|scope| {
         for committer in 0..COMMITTERS {

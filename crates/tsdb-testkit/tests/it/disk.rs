@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use tsdb_testkit::{Fault, SimDisk};
+use tsdb_testkit::{Fault, SimDisk, WatchedFs};
 use tsdb_vfs::{Vfs, conformance};
 
 /// Enough seeds for every kind of loss to happen; deterministic, so no test here is a matter of luck.
@@ -31,6 +31,7 @@ fn it_conforms() {
     let disk = SimDisk::new();
     conformance(&disk, Path::new("")).unwrap();
     conformance(&disk, Path::new("/absolute/paths/too")).unwrap();
+    conformance(&WatchedFs::new(SimDisk::new().vfs(), |_| {}), Path::new("")).unwrap();
     assert_eq!(
         disk.list(Path::new("absolute/./paths")).unwrap().len(),
         1,
