@@ -10,6 +10,7 @@ mod reader;
 mod seam;
 mod series_index;
 mod tail;
+mod varint;
 mod writer;
 
 /// The crates whose types are in this one's interface, so that they need not be named as dependencies.

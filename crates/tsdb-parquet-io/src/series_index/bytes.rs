@@ -12,6 +12,8 @@
 //! Nothing here trusts a number: lengths are checked against the bytes that are there before anything is taken.
 
 use super::{BlockKind, IndexError, IndexResult};
+use crate::varint::read_varint;
+pub(super) use crate::varint::{put_varint, unzigzag, zigzag};
 
 /// What is being read and where it lies in the file, for errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,18 +75,8 @@ impl<'a> Cursor<'a> {
     /// A LEB128 varint of at most 64 bits.
     #[inline]
     pub(super) fn varint(&mut self) -> IndexResult<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
-            if shift == 63 && byte > 1 {
-                break;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(self.damaged("a varint of more than 64 bits"))
+        let value = read_varint(|| self.u8())?;
+        value.ok_or_else(|| self.damaged("a varint of more than 64 bits"))
     }
 
     /// A varint that must fit in 32 bits.
@@ -162,26 +154,6 @@ impl Column {
     pub(super) fn is_zero(&self) -> bool {
         self.width == 0 && self.min == 0
     }
-}
-
-/// Appends a LEB128 varint: seven bits a byte, the lowest first, the top bit set on all but the last.
-#[inline]
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Signed to unsigned so that small magnitudes stay small: 0, -1, 1, -2 ... become 0, 1, 2, 3 ...
-pub(super) const fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-/// The inverse of [`zigzag`].
-pub(super) const fn unzigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 /// Appends a column.

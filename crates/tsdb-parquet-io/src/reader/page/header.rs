@@ -1,6 +1,7 @@
 //! The header of a page, in Thrift's compact protocol: as much of it as pages of ours need.
 
 use super::PageResult;
+use crate::varint::{read_varint, unzigzag};
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,20 +75,12 @@ impl<'a> Reader<'a> {
     }
 
     fn varint(&mut self) -> PageResult<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err("a number of more than 64 bits in a page header".into())
+        let value = read_varint(|| self.byte())?;
+        Ok(value.ok_or("a number of more than 64 bits in a page header")?)
     }
 
     fn zigzag(&mut self) -> PageResult<i64> {
-        let value = self.varint()?;
-        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+        self.varint().map(unzigzag)
     }
 
     fn size(&mut self) -> PageResult<usize> {

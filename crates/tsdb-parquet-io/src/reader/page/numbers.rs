@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::hybrid::{References, Run, for_each_run, unpack};
 use super::{PAGE_BYTES_MAX, PageResult, RawPage};
+use crate::varint::{read_varint, unzigzag};
 
 /// Parquet's numbers for page types and encodings.
 const DATA_PAGE: i64 = 0;
@@ -292,15 +293,8 @@ impl<'a> Varints<'a> {
     }
 
     fn varint(&mut self) -> PageResult<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.take(1)?[0];
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err("a difference of more than 64 bits".into())
+        let value = read_varint(|| PageResult::Ok(self.take(1)?[0]))?;
+        Ok(value.ok_or("a difference of more than 64 bits")?)
     }
 
     fn usize(&mut self) -> PageResult<usize> {
@@ -308,7 +302,6 @@ impl<'a> Varints<'a> {
     }
 
     fn zigzag(&mut self) -> PageResult<i64> {
-        let value = self.varint()?;
-        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+        self.varint().map(unzigzag)
     }
 }

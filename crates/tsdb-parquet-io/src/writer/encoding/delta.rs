@@ -1,5 +1,7 @@
 //! DELTA_BINARY_PACKED: differences between neighbours, in blocks with their minimum, bit-packed.
 
+use crate::varint::{put_varint, zigzag};
+
 /// Values of a block, each with one minimum.
 const BLOCK: usize = 128;
 /// Parts of a block, each with a bit width of its own.
@@ -53,16 +55,4 @@ fn put_packed(values: impl Iterator<Item = u64>, width: u32, out: &mut Vec<u8>) 
     }
     out.extend_from_slice(&(buffer as u64).to_le_bytes()[..bits.div_ceil(8) as usize]);
     out.resize(end, 0);
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }

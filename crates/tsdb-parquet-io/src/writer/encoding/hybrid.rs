@@ -3,7 +3,7 @@
 //! Levels and dictionary references are encoded so. A run of eight or more becomes one entry, whatever its length:
 //! a label column costs what its series cost, not its rows.
 
-use super::delta::put_varint;
+use crate::varint::put_varint;
 
 /// Values of a bit-packed group; also the shortest run that is not packed.
 const GROUP: u64 = 8;
