@@ -50,7 +50,8 @@ const RULES: &[Rule] = &[
     rule("tsdb-parquet-io", &["tsdb-schema", "tsdb-core"], &[]),
     rule("tsdb-hot", &["tsdb-vfs", "tsdb-core"], COLD_ONLY),
     rule("tsdb-cold", &["tsdb-parquet-io", "tsdb-schema", "tsdb-vfs", "tsdb-core"], &[]),
-    rule("tsdb-engine", &["tsdb-hot", "tsdb-cold", "tsdb-vfs", "tsdb-core"], &[]),
+    // Of Arrow the engine has the table that a scan gives; of Parquet it knows nothing.
+    rule("tsdb-engine", &["tsdb-hot", "tsdb-cold", "tsdb-schema", "tsdb-vfs", "tsdb-core"], &[]),
     rule(
         "tsdb-cli",
         // What opens a store goes by the engine; a Parquet file that belongs to none (`inspect`, `query --file`) does not.

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Print the samples of the series that a selector matches.
     Query(QueryArgs),
+    /// Write the samples of the series that a selector matches to a Parquet or Arrow file.
+    Export(ExportArgs),
     /// List the series that a selector matches.
     Series(SeriesArgs),
     /// List the label names that occur.
@@ -140,21 +142,45 @@ pub(crate) struct QueryArgs {
     /// How to print. `--json` is short for jsonl.
     #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
     pub(crate) format: QueryFormat,
+    #[command(flatten)]
+    pub(crate) answer: AnswerArgs,
+    #[command(flatten)]
+    pub(crate) cost: CostArgs,
+}
+
+/// How large an answer may be.
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
     /// Fail when the answer has more series.
-    #[arg(long, value_name = "N", conflicts_with = "files")]
+    #[arg(long, value_name = "N")]
     pub(crate) max_series: Option<u64>,
     /// Fail when the answer has more samples.
-    #[arg(long, value_name = "N", conflicts_with = "files")]
+    #[arg(long, value_name = "N")]
     pub(crate) max_samples: Option<u64>,
+}
+
+/// What an answer may cost.
+#[derive(Debug, Args)]
+pub(crate) struct CostArgs {
     /// Fail when more bytes of Parquet files are read.
-    #[arg(long, value_name = "BYTES", conflicts_with = "files")]
+    #[arg(long, value_name = "BYTES")]
     pub(crate) max_bytes: Option<u64>,
-    /// Fail when the query, its printing included, takes longer.
-    #[arg(long, value_name = "SECONDS", conflicts_with = "files", value_parser = seconds)]
+    /// Fail when it takes longer, printing included.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
-    /// Say on standard error what the query has cost; with --json as one JSON object.
-    #[arg(long, conflicts_with = "files")]
+    /// Say on standard error what it has cost; with --json as one JSON object.
+    #[arg(long)]
     pub(crate) explain: bool,
+}
+
+/// How much of a list is wanted.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print only the first N.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    #[command(flatten)]
+    pub(crate) cost: CostArgs,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -179,6 +205,59 @@ pub(crate) struct SeriesArgs {
     pub(crate) selector: String,
     #[command(flatten)]
     pub(crate) times: TimeArgs,
+    /// Ask these Parquet files, ours or other tools', in place of the store.
+    #[arg(long = "file", value_name = "FILE", conflicts_with = "data_dir")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
+    pub(crate) selector: String,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
+    /// The file to write, which must not exist; `-` is standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// What to write. `auto` goes by the file's name, and takes Arrow for standard output.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Auto)]
+    pub(crate) format: ExportFormat,
+    /// Only these labels have columns, separated by commas; the others are in the column `labels`, a map. By default
+    /// each label that occurs has a column.
+    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+    /// With --columns: leave the other labels out.
+    #[arg(long, requires = "columns")]
+    pub(crate) no_other_labels: bool,
+    /// Leave out native histograms, and their column.
+    #[arg(long)]
+    pub(crate) no_histograms: bool,
+    #[command(flatten)]
+    pub(crate) answer: AnswerArgs,
+    #[command(flatten)]
+    pub(crate) cost: CostArgs,
+}
+
+const EXPORT_EXAMPLES: &str = "\
+One row per sample in the columns of the store's own Parquet files: timestamp, value, histogram, labels. Rows are in
+the order of the series, each one's by time.
+
+Examples:
+  tsdb export 'http_requests_total{job=\"api\"}' --start -1d -o requests.parquet
+  tsdb export '{}' --columns __name__,job -o all.parquet
+  tsdb export up -o - | python3 -c 'import sys, polars; print(polars.read_ipc_stream(sys.stdin.buffer))'";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// By the name: .parquet, or .arrow or .arrows.
+    Auto,
+    /// A Parquet file.
+    Parquet,
+    /// A stream of Arrow record batches (IPC).
+    Arrow,
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +267,8 @@ pub(crate) struct LabelNamesArgs {
     pub(crate) selector: String,
     #[command(flatten)]
     pub(crate) times: TimeArgs,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
 }
 
 #[derive(Debug, Args)]
@@ -199,6 +280,8 @@ pub(crate) struct LabelValuesArgs {
     pub(crate) selector: String,
     #[command(flatten)]
     pub(crate) times: TimeArgs,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod command;
 mod error;
 mod exposition;
 mod jsonl;
+mod new_file;
 mod output;
 mod parquet_files;
 mod time;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Import(args) => command::import::run(&store, &args),
         Command::Query(args) => command::query::run(&store, &args),
+        Command::Export(args) => command::export::run(&store, &args),
         Command::Series(args) => command::lookup::series(&store, &args),
         Command::LabelNames(args) => command::lookup::label_names(&store, &args),
         Command::LabelValues(args) => command::lookup::label_values(&store, &args),

@@ -10,8 +10,10 @@ use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
-use tsdb_cold::{SeriesSource, VfsStore, merge_series};
-use tsdb_core::{Matcher, Series, TimeRange};
+use tsdb_cold::{ColdReads, SeriesSource, VfsStore};
+use tsdb_core::{Labels, Matcher, SampleBuffer, Series, TimeRange};
+use tsdb_engine::{Found, LookupOptions, Query, QueryOptions, QueryStatistics};
+use tsdb_parquet_io::futures::stream::{self, BoxStream};
 use tsdb_parquet_io::futures::{StreamExt, TryStreamExt};
 use tsdb_parquet_io::object_store::path::Path;
 use tsdb_parquet_io::tsdb_schema::{LabelLayout, SampleBatch};
@@ -22,6 +24,7 @@ use tsdb_parquet_io::{
 use tsdb_vfs::{RealFs, Vfs};
 
 use crate::error::{Failure, Result};
+use crate::new_file::NewFile;
 
 /// Reads such files, one command long.
 pub(crate) struct ParquetFiles {
@@ -60,35 +63,99 @@ impl ParquetFiles {
             key_values: reader.file_meta().key_values.clone(),
             ..ParquetConfig::default()
         };
-        let (part, sink) = create_beside(output)?;
-        let written = self.runtime.block_on(write_all(&reader, sink, config)).map_err(in_file(file));
-        let finished = written.and_then(|(meta, sink)| {
-            let finish = sink.sync_all().and_then(|()| std::fs::hard_link(&part, output));
-            finish.map_err(|source| Failure::Create { path: output.to_owned(), source })?;
-            Ok(Rewritten { meta, bytes_before: bytes })
-        });
-        // Under its own name the file is whole or is not there.
-        let _ = std::fs::remove_file(&part);
-        finished
+        let new = NewFile::beside(output)?;
+        let meta = self.runtime.block_on(write_all(&reader, new.file(), config)).map_err(in_file(file))?;
+        new.publish()?;
+        Ok(Rewritten { meta, bytes_before: bytes })
     }
 
     /// The series of all `files` that match, merged; of two samples with one time the later file's is right.
-    pub(crate) fn select(
-        &self,
+    pub(crate) fn query(
+        self,
         files: &[PathBuf],
         matchers: &[Matcher],
         range: TimeRange,
-    ) -> Result<impl Iterator<Item = Result<Series>>> {
+        options: &QueryOptions,
+    ) -> Result<FilesQuery> {
+        self.merged(files, options, move |reader, matchers| reader.select(matchers, range), matchers)
+    }
+
+    /// The label sets of those series.
+    pub(crate) fn series(
+        self,
+        files: &[PathBuf],
+        matchers: &[Matcher],
+        range: TimeRange,
+        options: &LookupOptions,
+    ) -> Result<Found<Labels>> {
+        let mut limits = QueryOptions::default();
+        limits.limits = options.limits;
+        let bare = |labels| Series { labels, samples: SampleBuffer::default() };
+        let look_up = move |reader: &ParquetReader, matchers| {
+            reader.series_labels(matchers, range).map_ok(bare).boxed()
+        };
+        let FilesQuery { runtime, query } = self.merged(files, &limits, look_up, matchers)?;
+        runtime.block_on(Found::of_query(query, options)).map_err(of_engine)
+    }
+
+    fn merged(
+        self,
+        files: &[PathBuf],
+        options: &QueryOptions,
+        read: impl Fn(&ParquetReader, Arc<[Matcher]>) -> ReaderStream + Clone + Send + 'static,
+        matchers: &[Matcher],
+    ) -> Result<FilesQuery> {
         let matchers: Arc<[Matcher]> = matchers.into();
+        let reads = Arc::new(ColdReads::default());
         let mut sources = Vec::new();
         for (sequence, file) in (0..).zip(files) {
             let Place { store, path, bytes } = Place::of(file)?;
-            let opened = self.runtime.block_on(ParquetReader::open(store, path, Some(bytes)));
-            let series = opened.map_err(in_file(file))?.select(Arc::clone(&matchers), range);
-            sources.push(SeriesSource { sequence, series: series.map_err(in_file(file)).boxed() });
+            let (reads, read, matchers) = (Arc::clone(&reads), read.clone(), Arc::clone(&matchers));
+            let open = async move {
+                let reader = ParquetReader::open(store, path, Some(bytes)).await?;
+                Ok::<_, Error>(reads.count_file(&reader, read(&reader, matchers)))
+            };
+            let path = file.display().to_string();
+            let in_file = move |source| {
+                let (path, source) = (path.clone(), Box::new(source));
+                tsdb_engine::Error::from(tsdb_cold::Error::File { path, source })
+            };
+            let series = stream::once(open).try_flatten().map_err(in_file).boxed();
+            sources.push(SeriesSource { sequence, series });
         }
-        let mut merged = merge_series(sources).boxed();
-        Ok(std::iter::from_fn(move || self.runtime.block_on(merged.next())))
+        Ok(FilesQuery { query: Query::of_sources(sources, reads, options), runtime: self.runtime })
+    }
+}
+
+type ReaderStream = BoxStream<'static, tsdb_parquet_io::Result<Series>>;
+
+/// The series of a query of files.
+pub(crate) struct FilesQuery {
+    query: Query,
+    runtime: Runtime,
+}
+
+impl FilesQuery {
+    pub(crate) fn statistics(&self) -> QueryStatistics {
+        self.query.statistics()
+    }
+}
+
+impl Iterator for FilesQuery {
+    type Item = Result<Series>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.runtime.block_on(self.query.next()).map(|series| series.map_err(of_engine))
+    }
+}
+
+/// A file that is in no store is no cold file.
+fn of_engine(error: tsdb_engine::Error) -> Failure {
+    match error {
+        tsdb_engine::Error::Cold(tsdb_cold::Error::File { path, source }) => {
+            Failure::Parquet { path: path.into(), source: *source }
+        }
+        error => Failure::Engine(error),
     }
 }
 
@@ -121,9 +188,9 @@ async fn sound_rows(store: Arc<VfsStore>, path: Path, bytes: u64) -> tsdb_parque
 /// Writes all series of `reader` to `sink`.
 async fn write_all(
     reader: &ParquetReader,
-    sink: File,
+    sink: &File,
     config: ParquetConfig,
-) -> tsdb_parquet_io::Result<(FileMeta, File)> {
+) -> tsdb_parquet_io::Result<FileMeta> {
     let mut writer = ParquetWriter::new(sink, config)?;
     let mut all = reader.select(Arc::from([]), TimeRange::ALL);
     let (mut batch, mut samples) = (SampleBatch::default(), 0);
@@ -136,20 +203,7 @@ async fn write_all(
         }
     }
     writer.write_batch(&batch)?;
-    writer.finish()
-}
-
-/// A new file beside `output`, which does not exist.
-fn create_beside(output: &FsPath) -> Result<(PathBuf, File)> {
-    let failed = |source| Failure::Create { path: output.to_owned(), source };
-    if output.exists() {
-        return Err(failed(io::ErrorKind::AlreadyExists.into()));
-    }
-    let mut part = output.as_os_str().to_owned();
-    part.push(".part");
-    let file =
-        File::create_new(&part).map_err(|source| Failure::Create { path: PathBuf::from(&part), source })?;
-    Ok((part.into(), file))
+    Ok(writer.finish()?.0)
 }
 
 /// Where a file lies, as the reader wants to be told.

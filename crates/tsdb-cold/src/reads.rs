@@ -4,12 +4,14 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::stream::{BoxStream, Stream, StreamExt};
+use object_store::ObjectStore;
 use tsdb_parquet_io::{ParquetReader, ReadStatistics};
 
 use crate::cache::{CacheStats, ColdCache, Opened};
+use crate::{ColdFile, Result};
 
 /// Counters of the sources of one query. They may be read while it runs.
 #[derive(Debug, Default)]
@@ -94,22 +96,55 @@ impl ColdReads {
         }
     }
 
-    /// Counts the files that there are, and those of them that are read.
+    /// Counts the files that there are, and those of them that are read; once, for a query that looks at them again.
     pub(crate) fn consider(&self, cache: &ColdCache, files: usize, candidates: usize) {
-        self.index_blocks.get_or_init(|| IndexBlocks {
-            cache: cache.clone(),
-            at_start: cache.stats(),
-            at_end: OnceLock::new(),
-        });
-        self.considered.fetch_add(files as u64, Ordering::Relaxed);
-        self.pruned.fetch_add((files - candidates) as u64, Ordering::Relaxed);
+        let blocks = IndexBlocks { cache: cache.clone(), at_start: cache.stats(), at_end: OnceLock::new() };
+        if self.index_blocks.set(blocks).is_ok() {
+            self.considered.fetch_add(files as u64, Ordering::Relaxed);
+            self.pruned.fetch_add((files - candidates) as u64, Ordering::Relaxed);
+        }
     }
 
-    pub(crate) fn open(&self, opened: &Opened, took: Duration) {
+    /// Counts a file that is in no store, which `reader` has been opened for, and gives `stream`, which reads it, with what it
+    /// reads counted.
+    pub fn count_file<'a, T: 'a>(
+        self: &Arc<Self>,
+        reader: &ParquetReader,
+        stream: BoxStream<'a, T>,
+    ) -> BoxStream<'a, T> {
+        self.considered.fetch_add(1, Ordering::Relaxed);
+        self.opened(Some(reader.statistics()), Duration::ZERO);
+        self.counted(reader, stream)
+    }
+
+    /// `stream`, with what `reader` reads for it counted.
+    pub(crate) fn counted<'a, T: 'a>(
+        self: &Arc<Self>,
+        reader: &ParquetReader,
+        stream: BoxStream<'a, T>,
+    ) -> BoxStream<'a, T> {
+        let (counted, reader) = (reader.statistics(), reader.clone());
+        Counted { stream, counted, reader, reads: Arc::clone(self) }.boxed()
+    }
+
+    /// Opens `file` by way of `cache`.
+    pub(crate) async fn open(
+        &self,
+        cache: &ColdCache,
+        store: Arc<dyn ObjectStore>,
+        file: &ColdFile,
+    ) -> Result<ParquetReader> {
+        let started = Instant::now();
+        let Opened { reader, loaded } = cache.open(store, file).await?;
+        self.opened(loaded, started.elapsed());
+        Ok(reader)
+    }
+
+    fn opened(&self, loaded: Option<ReadStatistics>, took: Duration) {
         self.opened.fetch_add(1, Ordering::Relaxed);
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.opening_nanos.fetch_add(nanos, Ordering::Relaxed);
-        if let Some(loaded) = opened.loaded {
+        if let Some(loaded) = loaded {
             self.metadata_misses.fetch_add(1, Ordering::Relaxed);
             self.add(ReadStatistics::default(), loaded);
         }
@@ -123,17 +158,11 @@ impl ColdReads {
 }
 
 /// A stream over a file, with what its reader reads counted after each poll.
-pub(crate) struct Counted<'a, T> {
+struct Counted<'a, T> {
     stream: BoxStream<'a, T>,
     reader: ParquetReader,
     counted: ReadStatistics,
     reads: Arc<ColdReads>,
-}
-
-impl<'a, T> Counted<'a, T> {
-    pub(crate) fn new(stream: BoxStream<'a, T>, reader: ParquetReader, reads: Arc<ColdReads>) -> Self {
-        Self { stream, counted: reader.statistics(), reader, reads }
-    }
 }
 
 impl<T> Stream for Counted<'_, T> {

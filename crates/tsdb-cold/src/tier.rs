@@ -5,7 +5,6 @@ mod lookup;
 mod maintain;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures::lock::Mutex;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -17,7 +16,7 @@ use tsdb_parquet_io::{ParquetConfig, ParquetReader};
 use crate::cache::{CacheStats, ColdCache};
 use crate::catalog::Catalog;
 use crate::read::file_source;
-use crate::reads::{ColdReads, Counted};
+use crate::reads::ColdReads;
 use crate::write::{ColdFileWriter, verify_bytes};
 use crate::{
     BlockToParquetConverter, CatalogSnapshot, ColdBlockIndex, ColdFile, CompactionOptions, Error, Result,
@@ -340,12 +339,9 @@ impl ColdView {
         let (matchers, sequence) = (Arc::clone(matchers), file.max_sequence);
         let (file, reads) = (Arc::clone(file), Arc::clone(reads));
         let open = async move {
-            let started = Instant::now();
-            let opened = cache.open(store, &file).await?;
-            reads.open(&opened, started.elapsed());
-            let reader = opened.reader;
+            let reader = reads.open(&cache, store, &file).await?;
             let series = file_source(reader.clone(), &file, deletes, matchers, range).series;
-            Ok::<_, Error>(Counted::new(series, reader, reads))
+            Ok::<_, Error>(reads.counted(&reader, series))
         };
         let series = stream::once(open).try_flatten().map(|series| series.map_err(E::from)).boxed();
         SeriesSource { sequence, series }

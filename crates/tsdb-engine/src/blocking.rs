@@ -9,11 +9,13 @@ use futures::StreamExt;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tsdb_core::{Labels, Matcher, Series, TimeRange};
 use tsdb_hot::Recovery;
+use tsdb_schema::arrow::array::RecordBatch;
+use tsdb_schema::arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::{
-    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Maintained, Query, QueryOptions,
-    QueryStatistics, Rebuilt, Verified,
+    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Found, LookupOptions, Maintained,
+    Query, QueryOptions, QueryStatistics, Rebuilt, Scan, ScanOptions, Verified,
 };
 
 /// A hybrid time-series store, open for reading and writing, or to be read only, without `async`.
@@ -98,6 +100,21 @@ impl Engine {
     ) -> Result<SeriesIter<'_>> {
         refuse_inside_runtime()?;
         Ok(SeriesIter { query: self.engine.query(matchers, range, options), runtime: &self.runtime })
+    }
+
+    /// As [`crate::Engine::scan`], as an iterator.
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`]; the iterator ends at its first error.
+    pub fn scan(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        options: &ScanOptions,
+    ) -> Result<BatchIter<'_>> {
+        refuse_inside_runtime()?;
+        let scan = self.runtime.block_on(self.engine.scan(matchers, range, options))?;
+        Ok(BatchIter { scan, runtime: &self.runtime })
     }
 
     /// As [`crate::Engine::seal`].
@@ -199,6 +216,20 @@ impl Engine {
         self.runtime.block_on(self.engine.series(matchers, range))
     }
 
+    /// As [`crate::Engine::series_within`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn series_within(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        options: &LookupOptions,
+    ) -> Result<Found<Labels>> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.series_within(matchers, range, options))
+    }
+
     /// As [`crate::Engine::label_names`].
     ///
     /// # Errors
@@ -208,6 +239,20 @@ impl Engine {
         self.runtime.block_on(self.engine.label_names(matchers, range))
     }
 
+    /// As [`crate::Engine::label_names_within`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn label_names_within(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        options: &LookupOptions,
+    ) -> Result<Found<String>> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.label_names_within(matchers, range, options))
+    }
+
     /// As [`crate::Engine::label_values`].
     ///
     /// # Errors
@@ -215,6 +260,21 @@ impl Engine {
     pub fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>> {
         refuse_inside_runtime()?;
         self.runtime.block_on(self.engine.label_values(name, matchers, range))
+    }
+
+    /// As [`crate::Engine::label_values_within`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::InsideRuntime`].
+    pub fn label_values_within(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        range: TimeRange,
+        options: &LookupOptions,
+    ) -> Result<Found<String>> {
+        refuse_inside_runtime()?;
+        self.runtime.block_on(self.engine.label_values_within(name, matchers, range, options))
     }
 
     /// As [`crate::Engine::verify`].
@@ -262,6 +322,37 @@ impl Iterator for SeriesIter<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         match refuse_inside_runtime() {
             Ok(()) => self.runtime.block_on(self.query.next()),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// The batches of one scan, read as the iterator is driven.
+pub struct BatchIter<'a> {
+    scan: Scan,
+    runtime: &'a Runtime,
+}
+
+impl BatchIter<'_> {
+    /// As [`Scan::schema`].
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        self.scan.schema()
+    }
+
+    /// As [`Scan::statistics`].
+    #[must_use]
+    pub fn statistics(&self) -> QueryStatistics {
+        self.scan.statistics()
+    }
+}
+
+impl Iterator for BatchIter<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match refuse_inside_runtime() {
+            Ok(()) => self.runtime.block_on(self.scan.next()),
             Err(error) => Some(Err(error)),
         }
     }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::query::{Query, QueryOptions};
 use crate::select::{self, SeriesStream};
 use crate::store::{Flushed, Maintained, Store};
-use crate::{Appender, BackgroundOptions, EngineBuilder, EngineStats};
+use crate::{Appender, BackgroundOptions, EngineBuilder, EngineStats, Scan, ScanOptions, scan};
 
 /// The file that an open engine holds locked.
 const LOCK_FILE: &str = "LOCK";
@@ -134,6 +134,17 @@ impl Engine {
     /// As there, and [`Error::LimitExceeded`].
     pub fn query(&self, matchers: &[Matcher], range: TimeRange, options: &QueryOptions) -> Query {
         select::query(&self.store, matchers, range, options)
+    }
+
+    /// As [`query`](Self::query), as a stream of Arrow record batches: one row per sample, in the columns of a cold file, series
+    /// in label order, each one's rows by time. The schema of all batches is known at once ([`Scan::schema`]); the label names
+    /// are looked up for it, within the limits.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), here or from the stream; [`Error::Schema`] when the answer has more label names than a table
+    /// can have columns: then name those that are wanted ([`LabelProjection`](crate::LabelProjection)).
+    pub async fn scan(&self, matchers: &[Matcher], range: TimeRange, options: &ScanOptions) -> Result<Scan> {
+        scan::scan(&self.store, matchers, range, options).await
     }
 
     /// Seals the head: what is in it becomes blocks, its WAL segments are dropped and its memory is freed. Appends

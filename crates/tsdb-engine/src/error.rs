@@ -70,6 +70,9 @@ pub enum Error {
     /// A label set, timestamp, histogram or matcher that is refused.
     #[error(transparent)]
     Core(#[from] tsdb_core::Error),
+    /// A scan whose table cannot be: more labels than a table can have columns, or a batch that is too large.
+    #[error(transparent)]
+    Schema(#[from] tsdb_schema::Error),
     /// A blocking call inside an async runtime, where it would stall the runtime's thread.
     #[error("tsdb_engine::blocking was called inside an async runtime: use tsdb_engine::Engine there")]
     InsideRuntime,

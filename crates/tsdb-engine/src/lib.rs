@@ -10,9 +10,11 @@ mod due;
 mod engine;
 mod error;
 mod lookup;
+mod metered;
 mod options;
 mod query;
 mod read_only;
+mod scan;
 mod select;
 mod stats;
 mod store;
@@ -26,17 +28,21 @@ pub use builder::EngineBuilder;
 pub use clock::{Clock, SystemClock};
 pub use engine::Engine;
 pub use error::{Error, Result};
+pub use lookup::{Found, LookupOptions};
 pub use options::{BackgroundOptions, EngineOptions, LifecycleOptions};
 pub use query::{Query, QueryLimit, QueryLimits, QueryOptions, QueryStages, QueryStatistics};
+pub use scan::{LabelProjection, Scan, ScanOptions};
 pub use select::SeriesStream;
 pub use stats::EngineStats;
 pub use store::{Flushed, Maintained};
 pub use verify::Verified;
 
 pub use tsdb_cold::{
-    CacheStats, ColdOptions, ColdReadStats, ColdStats, Compacted, CompactionOptions, Expired, Rebuilt,
+    CacheStats, ColdOptions, ColdReadStats, ColdReads, ColdStats, Compacted, CompactionOptions, Expired,
+    Rebuilt, SeriesSource,
 };
 pub use tsdb_hot::{Committed, HotOptions, RepairedSegment, SeriesRef, WalSync};
 
 // The crates whose types this one's signatures show, so that a consumer gets them in the right versions.
+pub use tsdb_schema::arrow;
 pub use {object_store, tsdb_core, tsdb_vfs};

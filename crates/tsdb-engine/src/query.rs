@@ -1,22 +1,22 @@
 //! One query while it runs: its limits, and what it has cost so far.
 //!
-//! The sources of the answer are polled one at a time, so that the time spent in each kind of them adds up. Before each poll
-//! the limits on time and on bytes are looked at, between the series of the answer those on series and samples; the limit on
-//! time also ends a wait for a store. Whoever drops a query ends it: nothing runs on its own.
+//! A [`Meter`] counts and holds the limits; every stream that reads for the query goes through it ([`crate::metered`]), be it a
+//! select, a scan or a look-up. Between the series of an answer the limits on series and samples are looked at. Whoever drops
+//! a query ends it: nothing runs on its own.
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures::stream::{BoxStream, FusedStream, Stream, StreamExt};
-use tokio::time::Sleep;
-use tsdb_cold::{ColdReadStats, ColdReads, SeriesSource};
+use futures::stream::{FusedStream, Stream, StreamExt};
+use tsdb_cold::{ColdReadStats, ColdReads, SeriesSource, merge_series};
 use tsdb_core::Series;
 
 use crate::error::{Error, Result};
+use crate::metered::{Stage, Within};
 use crate::select::SeriesStream;
 
 /// Settings of one query.
@@ -39,9 +39,11 @@ pub struct QueryLimits {
     /// Most bytes to read of cold files. What is in a cache is not read, so the same query may later stay below. It is
     /// noticed after the read that goes beyond, which may be of some megabytes.
     pub bytes_read_max: Option<u64>,
-    /// Longest time from the call to the end of the answer, the caller's own time between two series included. Needs a
-    /// runtime with timers (in Tokio, `enable_time`): polling the query panics without.
+    /// Longest time from the call to the end of the answer, the caller's own time between two series included. It is looked
+    /// at between two reads, and ends a wait for a store. No runtime's timer is needed for it.
     pub time_max: Option<Duration>,
+    /// Most label names or label values in the answer of a look-up of these.
+    pub values_max: Option<u64>,
 }
 
 /// The limit that a query went beyond, with its value.
@@ -56,6 +58,8 @@ pub enum QueryLimit {
     BytesRead(u64),
     /// [`QueryLimits::time_max`].
     Time(Duration),
+    /// [`QueryLimits::values_max`].
+    Values(u64),
 }
 
 impl QueryLimit {
@@ -67,6 +71,7 @@ impl QueryLimit {
             Self::Samples(_) => "samples_max",
             Self::BytesRead(_) => "bytes_read_max",
             Self::Time(_) => "time_max",
+            Self::Values(_) => "values_max",
         }
     }
 }
@@ -78,6 +83,7 @@ impl fmt::Display for QueryLimit {
             Self::Samples(max) => write!(f, "its answer has more than {max} samples"),
             Self::BytesRead(max) => write!(f, "it reads more than {max} bytes of cold files"),
             Self::Time(max) => write!(f, "it takes longer than {max:?}"),
+            Self::Values(max) => write!(f, "its answer has more than {max} label names or values"),
         }
     }
 }
@@ -118,36 +124,40 @@ pub struct QueryStages {
     pub total: Duration,
 }
 
-/// The kind of a source, for the time that it takes.
-#[derive(Clone, Copy)]
-pub(crate) enum Stage {
-    Hot,
-    Cold,
-}
-
-/// Counts and limits of one query, shared by its sources.
+/// Counts and limits of one query, shared by all that reads for it.
 pub(crate) struct Meter {
     pub(crate) reads: Arc<ColdReads>,
     limits: QueryLimits,
     started: Instant,
+    series: AtomicU64,
+    samples: AtomicU64,
     heads: AtomicU64,
     blocks: AtomicU64,
-    plan_nanos: AtomicU64,
+    plan: OnceLock<Duration>,
     hot_nanos: AtomicU64,
     cold_nanos: AtomicU64,
+    waited_nanos: AtomicU64,
 }
 
 impl Meter {
     pub(crate) fn new(limits: QueryLimits) -> Arc<Self> {
+        Self::counting(limits, Arc::default())
+    }
+
+    /// A meter of a query whose cold reads are counted in `reads`.
+    fn counting(limits: QueryLimits, reads: Arc<ColdReads>) -> Arc<Self> {
         Arc::new(Self {
-            reads: Arc::default(),
+            reads,
             limits,
             started: Instant::now(),
+            series: AtomicU64::new(0),
+            samples: AtomicU64::new(0),
             heads: AtomicU64::new(0),
             blocks: AtomicU64::new(0),
-            plan_nanos: AtomicU64::new(0),
+            plan: OnceLock::new(),
             hot_nanos: AtomicU64::new(0),
             cold_nanos: AtomicU64::new(0),
+            waited_nanos: AtomicU64::new(0),
         })
     }
 
@@ -165,106 +175,68 @@ impl Meter {
         counter.fetch_add(nanos(took), Ordering::Relaxed);
     }
 
-    /// Says that the sources are found.
-    fn planned(&self) {
-        let hot = self.hot_nanos.load(Ordering::Relaxed);
-        self.plan_nanos.store(nanos(self.started.elapsed()).saturating_sub(hot), Ordering::Relaxed);
+    /// Counts time that the caller has waited for a part of the answer.
+    pub(crate) fn add_waited(&self, took: Duration) {
+        self.waited_nanos.fetch_add(nanos(took), Ordering::Relaxed);
+    }
+
+    /// Says that the sources are found: the first time counts.
+    pub(crate) fn planned(&self) {
+        self.plan.get_or_init(|| {
+            let hot = Duration::from_nanos(self.hot_nanos.load(Ordering::Relaxed));
+            self.started.elapsed().saturating_sub(hot)
+        });
     }
 
     /// The limits that hold also while there is no answer.
-    fn check(&self) -> Result<()> {
-        let QueryLimits { bytes_read_max, time_max, .. } = self.limits;
-        let exceeded = |limit| Err(Error::LimitExceeded { limit });
-        if let Some(max) = time_max
-            && self.started.elapsed() > max
-        {
-            return exceeded(QueryLimit::Time(max));
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.time_left() == Some(Duration::ZERO) {
+            return self.too_late();
         }
-        if let Some(max) = bytes_read_max
-            && self.reads.stats().bytes_read > max
-        {
-            return exceeded(QueryLimit::BytesRead(max));
+        match self.limits.bytes_read_max {
+            Some(max) if self.reads.stats().bytes_read > max => exceeded(QueryLimit::BytesRead(max)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// `source`, with its time counted and the limits looked at before each poll.
-    pub(crate) fn metered(
-        self: &Arc<Self>,
-        stage: Stage,
-        source: SeriesSource<'static, Error>,
-    ) -> SeriesSource<'static, Error> {
-        let SeriesSource { sequence, series } = source;
-        let metered = Metered { series, stage, meter: Arc::clone(self), waiting_since: None };
-        SeriesSource { sequence, series: metered.boxed() }
+    /// What is left of the time that the query may take, if that is limited.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        self.limits.time_max.map(|max| max.saturating_sub(self.started.elapsed()))
     }
-}
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-struct Metered {
-    series: BoxStream<'static, Result<Series>>,
-    stage: Stage,
-    meter: Arc<Meter>,
-    waiting_since: Option<Instant>,
-}
-
-impl Stream for Metered {
-    type Item = Result<Series>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Err(error) = self.meter.check() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let polled = self.series.poll_next_unpin(context);
-        if polled.is_ready() {
-            self.waiting_since = None;
-            self.meter.add_time(self.stage, since.elapsed());
-        }
-        polled
+    /// The error of a query that has taken its time.
+    pub(crate) fn too_late<T>(&self) -> Result<T> {
+        exceeded(QueryLimit::Time(self.limits.time_max.unwrap_or_default()))
     }
-}
 
-/// The answer of a query, as a stream of series: label-sorted, each once, with the samples in the range. It ends at its first
-/// error. Dropped, it ends at once.
-pub struct Query {
-    /// `None` at the end.
-    series: Option<SeriesStream>,
-    meter: Arc<Meter>,
-    deadline: Option<Pin<Box<Sleep>>>,
-    waiting_since: Option<Instant>,
-    waited: Duration,
-    series_count: u64,
-    samples_count: u64,
-}
+    /// Counts a series of the answer.
+    fn count_series(&self, samples: usize) -> Result<()> {
+        let series = self.series.fetch_add(1, Ordering::Relaxed) + 1;
+        let samples = self.samples.fetch_add(samples as u64, Ordering::Relaxed) + samples as u64;
+        match (self.limits.series_max, self.limits.samples_max) {
+            (Some(max), _) if series > max => exceeded(QueryLimit::Series(max)),
+            (_, Some(max)) if samples > max => exceeded(QueryLimit::Samples(max)),
+            _ => Ok(()),
+        }
+    }
 
-impl Query {
-    /// A query whose sources are found.
-    pub(crate) fn new(meter: Arc<Meter>, series: SeriesStream) -> Self {
-        meter.planned();
-        Self {
-            series: Some(series),
-            meter,
-            deadline: None,
-            waiting_since: None,
-            waited: Duration::ZERO,
-            series_count: 0,
-            samples_count: 0,
+    /// Whether an answer may have so many label names or values.
+    pub(crate) fn check_values(&self, count: usize) -> Result<()> {
+        match self.limits.values_max {
+            Some(max) if count as u64 > max => exceeded(QueryLimit::Values(max)),
+            _ => Ok(()),
         }
     }
 
     /// What the query has cost so far.
-    #[must_use]
-    pub fn statistics(&self) -> QueryStatistics {
-        let Meter { reads, heads, blocks, plan_nanos, hot_nanos, cold_nanos, .. } = &*self.meter;
-        let time = |counter: &AtomicU64| Duration::from_nanos(counter.load(Ordering::Relaxed));
-        let cold = reads.stats();
-        let (plan, hot, in_cold) = (time(plan_nanos), time(hot_nanos), time(cold_nanos));
-        // What was selected in the hot tier while the sources were found is not in `waited`.
-        let total = (plan + self.waited).max(plan + hot + in_cold);
+    pub(crate) fn statistics(&self) -> QueryStatistics {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let time = |counter: &AtomicU64| Duration::from_nanos(count(counter));
+        let cold = self.reads.stats();
+        let plan = self.plan.get().copied().unwrap_or_default();
+        let (hot, in_cold) = (time(&self.hot_nanos), time(&self.cold_nanos));
+        // What was selected in the hot tier while the sources were found was not waited for.
+        let total = (plan + time(&self.waited_nanos)).max(plan + hot + in_cold);
         let stages = QueryStages {
             plan,
             hot,
@@ -274,39 +246,60 @@ impl Query {
             total,
         };
         QueryStatistics {
-            series: self.series_count,
-            samples: self.samples_count,
-            heads: heads.load(Ordering::Relaxed),
-            blocks: blocks.load(Ordering::Relaxed),
+            series: count(&self.series),
+            samples: count(&self.samples),
+            heads: count(&self.heads),
+            blocks: count(&self.blocks),
             cold,
             stages,
         }
     }
+}
 
-    /// Whether the query is over its time. Wakes the task when it comes to be.
-    fn is_too_late(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(max) = self.meter.limits.time_max else { return false };
-        let left = max.saturating_sub(self.meter.started.elapsed());
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
-        deadline.as_mut().poll(context).is_ready() || left.is_zero()
+fn exceeded<T>(limit: QueryLimit) -> Result<T> {
+    Err(Error::LimitExceeded { limit })
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The answer of a query, as a stream of series: label-sorted, each once, with the samples in the range. It ends at its first
+/// error. Dropped, it ends at once.
+pub struct Query {
+    series: Within<Series>,
+}
+
+impl Query {
+    /// A query of sources that are in no store, merged as an engine merges its own: for Parquet files that lie somewhere.
+    /// What is read of them is to be counted in `reads`.
+    #[must_use]
+    pub fn of_sources(
+        sources: Vec<SeriesSource<'static, Error>>,
+        reads: Arc<ColdReads>,
+        options: &QueryOptions,
+    ) -> Self {
+        let meter = Meter::counting(options.limits, reads);
+        let sources = sources.into_iter().map(|source| meter.metered_source(Stage::Cold, source)).collect();
+        Self::new(&meter, merge_series(sources))
     }
 
-    fn count(&mut self, series: Series) -> Result<Series> {
-        self.series_count += 1;
-        self.samples_count += series.samples.len() as u64;
-        let QueryLimits { series_max, samples_max, .. } = self.meter.limits;
-        let limit = match (series_max, samples_max) {
-            (Some(max), _) if self.series_count > max => QueryLimit::Series(max),
-            (_, Some(max)) if self.samples_count > max => QueryLimit::Samples(max),
-            _ => return Ok(series),
-        };
-        Err(Error::LimitExceeded { limit })
+    /// A query whose sources are found.
+    pub(crate) fn new(meter: &Arc<Meter>, series: SeriesStream) -> Self {
+        meter.planned();
+        let counted = Arc::clone(meter);
+        let series = series.map(move |series| {
+            let series = series?;
+            counted.count_series(series.samples.len())?;
+            Ok(series)
+        });
+        Self { series: meter.within(series.boxed()) }
     }
 
-    fn end(&mut self) {
-        self.series = None;
-        self.deadline = None;
-        self.meter.reads.end();
+    /// What the query has cost so far.
+    #[must_use]
+    pub fn statistics(&self) -> QueryStatistics {
+        self.series.meter().statistics()
     }
 }
 
@@ -314,31 +307,13 @@ impl Stream for Query {
     type Item = Result<Series>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let query = &mut *self;
-        if query.series.is_none() {
-            return Poll::Ready(None);
-        }
-        if query.is_too_late(context) {
-            query.end();
-            let limit = QueryLimit::Time(query.meter.limits.time_max.unwrap_or_default());
-            return Poll::Ready(Some(Err(Error::LimitExceeded { limit })));
-        }
-        let since = *query.waiting_since.get_or_insert_with(Instant::now);
-        let Some(series) = &mut query.series else { return Poll::Ready(None) };
-        let Poll::Ready(next) = series.poll_next_unpin(context) else { return Poll::Pending };
-        query.waiting_since = None;
-        query.waited += since.elapsed();
-        let next = next.map(|series| series.and_then(|series| query.count(series)));
-        if !matches!(next, Some(Ok(_))) {
-            query.end();
-        }
-        Poll::Ready(next)
+        self.series.poll_next_unpin(context)
     }
 }
 
 impl FusedStream for Query {
     fn is_terminated(&self) -> bool {
-        self.series.is_none()
+        self.series.is_terminated()
     }
 }
 

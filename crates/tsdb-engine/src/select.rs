@@ -13,7 +13,8 @@ use tsdb_core::{Matcher, Series, TimeRange};
 use tsdb_hot::HotSource;
 
 use crate::error::{Error, Result};
-use crate::query::{Meter, Query, QueryOptions, Stage};
+use crate::metered::Stage;
+use crate::query::{Meter, Query, QueryOptions};
 use crate::store::Store;
 
 /// A label-sorted stream of series, each once.
@@ -58,22 +59,38 @@ pub(crate) fn as_seen(
 pub(crate) fn query(store: &Store, matchers: &[Matcher], range: TimeRange, options: &QueryOptions) -> Query {
     let meter = Meter::new(options.limits);
     if range.is_empty() {
-        return Query::new(meter, stream::empty().boxed());
+        return Query::new(&meter, stream::empty().boxed());
     }
-    let matchers: Arc<[Matcher]> = matchers.into();
-    let Tiers { hot, cold } = Tiers::of(store, range);
-    let cold = cold.sources_counted(&matchers, range, &meter.reads).into_iter();
-    let as_seen = |source| meter.metered(Stage::Cold, as_seen(source, store.is_read_only()));
+    let tiers = Tiers::of(store, range);
+    let series = series(store, tiers, &matchers.into(), range, &meter, |_| true);
+    Query::new(&meter, series)
+}
+
+/// The series of all tiers that match, merged. Of the head, which takes writes meanwhile, only those that `of_head` keeps.
+pub(crate) fn series(
+    store: &Store,
+    tiers: Tiers,
+    matchers: &Arc<[Matcher]>,
+    range: TimeRange,
+    meter: &Arc<Meter>,
+    of_head: impl Fn(&Series) -> bool + Clone + Send + 'static,
+) -> SeriesStream {
+    let cold = tiers.cold.sources_counted(matchers, range, &meter.reads).into_iter();
+    let as_seen = |source| meter.metered_source(Stage::Cold, as_seen(source, store.is_read_only()));
     let mut sources: Vec<_> = cold.map(as_seen).collect();
-    sources.extend(hot.into_iter().map(|source| {
+    sources.extend(tiers.hot.iter().map(|source| {
         let started = Instant::now();
         meter.count_hot(source.block().is_some());
-        let source = hot_source(&source, &matchers, range);
+        let mut selected = hot_source(source, matchers, range);
+        if source.block().is_none() {
+            let of_head = of_head.clone();
+            let kept = selected.series.try_filter(move |series| std::future::ready(of_head(series)));
+            selected.series = kept.boxed();
+        }
         meter.add_time(Stage::Hot, started.elapsed());
-        meter.metered(Stage::Hot, source)
+        meter.metered_source(Stage::Hot, selected)
     }));
-    let merged = merge_series(sources).try_filter(|series| std::future::ready(!series.samples.is_empty()));
-    Query::new(meter, merged.boxed())
+    merge_series(sources).try_filter(|series| std::future::ready(!series.samples.is_empty())).boxed()
 }
 
 fn hot_source(

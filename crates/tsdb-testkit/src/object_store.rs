@@ -33,6 +33,8 @@ pub enum StoreFault {
     DoneButFails,
     /// The operation is done, after the task that waits for it has been put off many times.
     Slow,
+    /// The operation never answers, and is not done.
+    Stuck,
     /// From this operation on the store cannot be reached: it and everything later fails and does nothing.
     Gone,
     /// The operation is done and answers with an error; everything later fails and does nothing.
@@ -61,6 +63,7 @@ enum Verdict {
     DoSlowly,
     DoThenFail,
     Fail,
+    Hang,
 }
 
 impl FaultyStore {
@@ -129,6 +132,7 @@ impl FaultyStore {
             StoreFault::Fails | StoreFault::Gone => Verdict::Fail,
             StoreFault::DoneButFails | StoreFault::DoneThenGone => Verdict::DoThenFail,
             StoreFault::Slow => Verdict::DoSlowly,
+            StoreFault::Stuck => Verdict::Hang,
         }
     }
 
@@ -154,6 +158,7 @@ impl FaultyStore {
                 Err(broken())
             }
             Verdict::Fail => Err(broken()),
+            Verdict::Hang => std::future::pending().await,
         }
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tsdb_core::{SampleBuffer, Series};
-use tsdb_engine::{Error, QueryLimit, QueryOptions, QueryStages, QueryStatistics};
+use tsdb_engine::{QueryOptions, QueryStages, QueryStatistics};
 
+use super::limits::{naming_flags, query_limits};
 use super::{Store, matchers, range};
 use crate::args::{QueryArgs, QueryFormat};
 use crate::error::{Failure, Result};
@@ -19,44 +20,32 @@ pub(crate) fn run(store: &Store, args: &QueryArgs) -> Result<()> {
     let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);
     let format = if store.json { QueryFormat::Jsonl } else { args.format };
 
-    if !args.files.is_empty() {
-        let files = ParquetFiles::new()?;
-        return print(files.select(&args.files, &matchers, range)?, format);
-    }
     let mut options = QueryOptions::default();
-    options.limits.series_max = args.max_series;
-    options.limits.samples_max = args.max_samples;
-    options.limits.bytes_read_max = args.max_bytes;
-    options.limits.time_max = args.timeout;
-    store
-        .read(|engine| {
+    options.limits = query_limits(Some(&args.answer), &args.cost);
+    let explained = |statistics: QueryStatistics| match args.cost.explain {
+        true => explain(&statistics, store.json),
+        false => Ok(()),
+    };
+    let answered = if args.files.is_empty() {
+        store.read(|engine| {
             let mut series = engine.query(&matchers, range, &options)?;
             // With the first one all files are open: afterwards none can be missed.
             let first = series.next().transpose()?;
             let printed = print(first.map(Ok).into_iter().chain(series.by_ref()), format);
-            if args.explain {
-                explain(&series.statistics(), store.json)?;
-            }
+            explained(series.statistics())?;
             printed
         })
-        .map_err(|failure| match failure {
-            Failure::Engine(Error::LimitExceeded { limit }) => Failure::Limit { flag: flag(limit), limit },
-            failure => failure,
-        })
-}
-
-/// The flag that sets a limit.
-fn flag(limit: QueryLimit) -> &'static str {
-    match limit {
-        QueryLimit::Series(_) => "--max-series",
-        QueryLimit::Samples(_) => "--max-samples",
-        QueryLimit::BytesRead(_) => "--max-bytes",
-        _ => "--timeout",
-    }
+    } else {
+        let mut series = ParquetFiles::new()?.query(&args.files, &matchers, range, &options)?;
+        let printed = print(series.by_ref(), format);
+        explained(series.statistics())?;
+        printed
+    };
+    answered.map_err(naming_flags)
 }
 
 /// Prints what a query has cost on standard error.
-fn explain(statistics: &QueryStatistics, json: bool) -> io::Result<()> {
+pub(super) fn explain(statistics: &QueryStatistics, json: bool) -> io::Result<()> {
     let QueryStatistics { series, samples, heads, blocks, cold, stages, .. } = *statistics;
     let mut out = io::stderr().lock();
     if json {
