@@ -1,11 +1,12 @@
-//! Limits and statistics of a query, and what becomes of one that is dropped.
+//! Limits and statistics of a query, a scan, a look-up, and what becomes of one that is dropped.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use tsdb_core::{Labels, TimeRange};
-use tsdb_engine::{Engine, EngineOptions, Error, QueryLimit, QueryOptions};
+use tsdb_engine::{Engine, EngineOptions, Error, LookupOptions, QueryLimit, QueryOptions, ScanOptions};
 use tsdb_testkit::{FaultyStore, StoreFault};
 
 /// An engine over `store` with 5 series of 4 samples in a cold file, and as many in the head.
@@ -102,4 +103,137 @@ async fn a_dropped_query_reads_no_more_and_hinders_nobody() {
     tokio::task::yield_now().await;
     assert_eq!(store.operations(), operations);
     assert_eq!(engine.select(&[], TimeRange::ALL).try_collect::<Vec<_>>().await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_look_up_has_the_limits_and_the_statistics_of_a_query() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), FaultyStore::new());
+    let engine = engine(dir.path(), &store).await;
+    let with = |set: fn(&mut LookupOptions)| {
+        let mut options = LookupOptions::default();
+        set(&mut options);
+        options
+    };
+    let values = |options: LookupOptions| {
+        let engine = &engine;
+        async move {
+            match engine.label_values_within("i", &[], TimeRange::ALL, &options).await {
+                Ok(found) => Ok((found.found.len(), found.is_all)),
+                Err(Error::LimitExceeded { limit }) => Err(limit),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    // First: afterwards the cache has what the file was read for.
+    assert_eq!(values(with(|o| o.limits.bytes_read_max = Some(10))).await, Err(QueryLimit::BytesRead(10)));
+    assert_eq!(values(with(|_| {})).await, Ok((5, true)));
+    assert_eq!(values(with(|o| o.first = Some(3))).await, Ok((3, false)));
+    assert_eq!(values(with(|o| o.first = Some(5))).await, Ok((5, true)));
+    assert_eq!(values(with(|o| o.limits.values_max = Some(5))).await, Ok((5, true)));
+    assert_eq!(values(with(|o| o.limits.values_max = Some(4))).await, Err(QueryLimit::Values(4)));
+    let three_of_three = |o: &mut LookupOptions| (o.first, o.limits.values_max) = (Some(3), Some(3));
+    assert_eq!(values(with(three_of_three)).await, Ok((3, false)));
+    let time = values(with(|o| o.limits.time_max = Some(Duration::ZERO))).await;
+    assert_eq!(time, Err(QueryLimit::Time(Duration::ZERO)));
+
+    let options = with(|o| o.limits.series_max = Some(4));
+    let error = engine.series_within(&[], TimeRange::ALL, &options).await.unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { limit: QueryLimit::Series(4) }), "{error}");
+    let options = with(|o| (o.first, o.limits.series_max) = (Some(4), Some(4)));
+    let found = engine.series_within(&[], TimeRange::ALL, &options).await.unwrap();
+    assert_eq!((found.found.len(), found.is_all, found.statistics.series), (4, false, 4));
+    let statistics = found.statistics;
+    assert_eq!((statistics.heads, statistics.blocks, statistics.samples), (1, 0, 0));
+    assert_eq!((statistics.cold.files_considered, statistics.cold.files_opened), (1, 1));
+    assert_eq!(statistics.cold.pages_decoded, 0, "no sample is read");
+    let names = engine.label_names_within(&[], TimeRange::ALL, &LookupOptions::default()).await.unwrap();
+    assert_eq!(names.found, ["__name__", "i"]);
+    assert_eq!((names.statistics.heads, names.statistics.cold.files_opened), (1, 1));
+}
+
+#[tokio::test]
+async fn a_scan_looks_up_its_label_names_within_the_limits() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), FaultyStore::new());
+    let engine = engine(dir.path(), &store).await;
+    let mut options = ScanOptions::default();
+    options.limits.bytes_read_max = Some(10);
+    let error = engine.scan(&[], TimeRange::ALL, &options).await.unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { limit: QueryLimit::BytesRead(10) }), "{error}");
+    let scan = engine.scan(&[], TimeRange::ALL, &ScanOptions::default()).await.unwrap();
+    assert_eq!(scan.statistics().cold.files_opened, 1, "what the look-up has opened counts");
+    let rows: usize =
+        scan.map_ok(|batch| batch.num_rows()).try_collect::<Vec<_>>().await.unwrap().iter().sum();
+    assert_eq!(rows, 40);
+}
+
+/// A series that comes with a new label after the schema was made was not there at the call: it is left out.
+#[tokio::test]
+async fn a_scan_keeps_its_schema_while_the_head_takes_new_labels() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), FaultyStore::new());
+    let engine = engine(dir.path(), &store).await;
+    let scan = engine.scan(&[], TimeRange::ALL, &ScanOptions::default()).await.unwrap();
+    let schema = scan.schema();
+    let mut batch = engine.appender();
+    let labels = Labels::from_pairs([("__name__", "a"), ("new", "label")]).unwrap();
+    batch.append(&labels, 1_767_225_600_000, 1.0).unwrap();
+    batch.commit().unwrap();
+    let batches: Vec<_> = scan.try_collect().await.unwrap();
+    assert!(batches.iter().all(|batch| batch.schema() == schema));
+    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 40);
+    let scan = engine.scan(&[], TimeRange::ALL, &ScanOptions::default()).await.unwrap();
+    assert!(scan.schema().column_with_name("new").is_some());
+}
+
+/// Drives a future on no runtime at all.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return done;
+        }
+        std::thread::park();
+    }
+}
+
+/// Each kind of query, on a store that does not answer.
+#[test]
+fn the_limit_on_time_ends_a_wait_and_needs_no_runtime() {
+    // A runtime to open the store, without timers; the queries run on none.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (dir, store) = (tempfile::tempdir().unwrap(), FaultyStore::new());
+    let engine = runtime.block_on(engine(dir.path(), &store));
+    let max = Duration::from_millis(20);
+    let (mut query, mut scan, mut look_up) =
+        (QueryOptions::default(), ScanOptions::default(), LookupOptions::default());
+    (query.limits.time_max, scan.limits.time_max, look_up.limits.time_max) =
+        (Some(max), Some(max), Some(max));
+    let stuck = || store.fail_next(StoreFault::Stuck);
+    let too_late = |error: Option<Error>| {
+        let limit = match error {
+            Some(Error::LimitExceeded { limit }) => limit,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(limit, QueryLimit::Time(max));
+    };
+    stuck();
+    too_late(block_on(engine.query(&[], TimeRange::ALL, &query).try_collect::<Vec<_>>()).err());
+    stuck();
+    too_late(block_on(engine.scan(&[], TimeRange::ALL, &scan)).err());
+    stuck();
+    too_late(block_on(engine.label_values_within("i", &[], TimeRange::ALL, &look_up)).err());
+    stuck();
+    too_late(block_on(engine.series_within(&[], TimeRange::ALL, &look_up)).err());
+    // On a runtime that has no timers, too.
+    stuck();
+    too_late(runtime.block_on(engine.query(&[], TimeRange::ALL, &query).try_collect::<Vec<_>>()).err());
+    query.limits.time_max = Some(Duration::from_secs(3600));
+    let all = block_on(engine.query(&[], TimeRange::ALL, &query).try_collect::<Vec<_>>()).unwrap();
+    assert_eq!(all.len(), 5);
 }

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
 
+/// The roadmap's `ColdQueryTest`: every query over cold files alone.
+mod cold_query;
 /// Power loss and I/O errors at every operation of append, seal, convert, hand-over and restart.
 mod crash;
+/// The roadmap's `HybridQueryTest`: every query, wherever the samples lie.
+mod hybrid_query;
 /// `kill -9` of a real process, in a loop, with acknowledged writes checked.
 mod kill;
 /// The life of data by itself: the background worker, retention, deletes over all tiers.
@@ -20,3 +24,7 @@ mod open_errors;
 mod read_only;
 /// The road of a sample through every tier, and the same answer from each.
 mod road;
+/// A real process under everything at once, for some seconds; `cargo xtask soak` for longer.
+mod soak;
+/// What the tests of queries share: a history, laid out over the tiers in several ways.
+mod ways;

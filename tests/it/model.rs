@@ -1,18 +1,26 @@
 //! The engine as a state machine against the oracle: random scripts of appends (in order, late, duplicate, replacing),
 //! seals, conversions, compactions, deletes, expiry, restarts, crashes, and errors of the object store; after each step a
-//! random query, bit for bit.
+//! random query, bit for bit. In between queries and scans under limits, queries that are dropped half-way, and queries that
+//! are held open while everything else goes on.
 //!
 //! `TSDB_MODEL_CASES` sets the number of cases; `cargo xtask soak` runs ten times as many.
 
+mod held;
+
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tsdb_core::{Matcher, Series, TimeRange};
-use tsdb_engine::blocking::Engine;
-use tsdb_engine::{Engine as AsyncEngine, EngineBuilder, EngineOptions, Error};
+use tsdb_core::{Matcher, SampleValue, Series, TimeRange};
+use tsdb_engine::{
+    Engine, EngineBuilder, EngineOptions, Error, Query, QueryLimit, QueryOptions, ScanOptions,
+};
 use tsdb_testkit::strategies::{Script, matchers_for, script, time_range, timestamp};
 use tsdb_testkit::{FaultyStore, Oracle, SimDisk, StoreFault, assert_series_eq};
+
+use crate::ways::{assert_rows_eq, check_limits, rows, rows_of};
+use held::Held;
 
 const DIR: &str = "/data";
 const DAY_MS: i64 = 86_400_000;
@@ -42,6 +50,14 @@ enum Step {
     Beside,
     /// The object store fails at one of its next operations.
     StoreFault(u64, StoreFault),
+    /// A query under limits on series and samples: what comes before the error is right.
+    Limited(u64, u64),
+    /// A query of which so many series are taken before it is dropped.
+    Drop(usize),
+    /// A scan, in batches of so many rows.
+    Scan(usize),
+    /// A query that is begun, with its first series taken or not, and ended at a later one of these steps or at the end.
+    Hold(bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -60,6 +76,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Beside),
         1 => any::<u64>().prop_map(Step::Crash),
         2 => (0..12_u64, fault).prop_map(|(after, fault)| Step::StoreFault(after, fault)),
+        1 => (0..6_u64, 0..60_u64).prop_map(|(series, samples)| Step::Limited(series, samples)),
+        1 => (0..4_usize).prop_map(Step::Drop),
+        1 => (1..40_usize).prop_map(Step::Scan),
+        2 => any::<bool>().prop_map(Step::Hold),
     ];
     proptest::collection::vec(step, 1..20)
 }
@@ -91,8 +111,8 @@ struct Home {
 }
 
 impl Home {
-    fn open(&self) -> Engine {
-        retry(|| Engine::open_with(self.builder()))
+    async fn open(&self) -> Engine {
+        retry(async || self.builder().open().await).await
     }
 
     fn builder(&self) -> EngineBuilder {
@@ -101,7 +121,7 @@ impl Home {
         options.lifecycle.orphan_grace_ms = 0;
         options.lifecycle.retention_ms = Some(RETENTION_MS);
         options.cold.compaction.files_min = 2;
-        let builder = AsyncEngine::builder(DIR).vfs(self.disk.vfs()).options(options);
+        let builder = Engine::builder(DIR).vfs(self.disk.vfs()).options(options);
         match self.remote {
             true => builder.cold_store(Arc::new(self.store.clone())),
             false => builder,
@@ -110,100 +130,201 @@ impl Home {
 }
 
 /// Takes a step until it succeeds. Only what the store does wrong may make it fail.
-fn retry<T>(mut step: impl FnMut() -> Result<T, Error>) -> T {
+async fn retry<T>(mut step: impl AsyncFnMut() -> Result<T, Error>) -> T {
     for _ in 0..TRIES {
-        match step() {
+        match step().await {
             Ok(done) => return done,
-            Err(Error::Cold(tsdb_cold::Error::Store(_) | tsdb_cold::Error::File { .. })) => {}
+            Err(error) if is_the_stores(&error) => {}
             Err(error) => panic!("{error}"),
         }
     }
     panic!("still failing after {TRIES} tries");
 }
 
-fn select(engine: &Engine, matchers: &[Matcher], range: TimeRange) -> Vec<Series> {
-    retry(|| engine.select(matchers, range)?.collect())
+fn is_the_stores(error: &Error) -> bool {
+    matches!(error, Error::Cold(tsdb_cold::Error::Store(_) | tsdb_cold::Error::File { .. }))
 }
 
-fn run(case: &Case) {
-    let mut home = Home { disk: SimDisk::new(), store: FaultyStore::new(), remote: case.remote };
-    let mut engine = home.open();
-    let mut oracle = Oracle::new();
-    let mut left: Vec<_> = case.script.iter().collect();
-    left.reverse();
-    for step in &case.steps {
+async fn select(engine: &Engine, matchers: &[Matcher], range: TimeRange) -> Vec<Series> {
+    retry(async || engine.select(matchers, range).try_collect().await).await
+}
+
+/// All series of a query until it ends, and the limit if that ended it.
+async fn drain(mut query: Query) -> Result<(Vec<Series>, Option<QueryLimit>), Error> {
+    let mut found = Vec::new();
+    loop {
+        match query.try_next().await {
+            Ok(Some(series)) => found.push(series),
+            Ok(None) => return Ok((found, None)),
+            Err(Error::LimitExceeded { limit }) => return Ok((found, Some(limit))),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The store under test, and what it should hold.
+struct Machine<'a> {
+    case: &'a Case,
+    home: Home,
+    engine: Engine,
+    oracle: Oracle,
+    held: Vec<Held>,
+    /// What is yet to be appended, the next one last.
+    left: Vec<(&'a tsdb_core::Labels, i64, &'a SampleValue)>,
+}
+
+impl Machine<'_> {
+    async fn take(mut self, step: &Step) -> Self {
+        let (case, engine) = (self.case, &self.engine);
         match step {
-            Step::Append(share) => {
-                let mut batch = engine.appender();
-                for _ in 0..=share.index(left.len() + 1) {
-                    let Some((labels, timestamp_ms, value)) = left.pop() else { break };
-                    batch.append_value(labels, timestamp_ms, value.clone()).unwrap();
-                    oracle.append(labels, timestamp_ms, value.clone());
-                }
-                batch.commit().unwrap();
-            }
-            Step::Seal => drop(engine.seal().unwrap()),
-            Step::Flush => drop(retry(|| engine.flush())),
-            Step::ConvertDue(now_ms) => drop(retry(|| engine.convert_due(*now_ms))),
-            Step::Compact => drop(retry(|| engine.compact())),
+            Step::Append(share) => self.append(*share),
+            Step::Seal => drop(engine.seal().await.unwrap()),
+            Step::Flush => drop(retry(async || engine.flush().await).await),
+            Step::ConvertDue(now_ms) => drop(retry(async || engine.convert_due(*now_ms).await).await),
+            Step::Compact => drop(retry(async || engine.compact().await).await),
             Step::Delete(range) => {
-                retry(|| engine.delete(&case.matchers, *range));
-                oracle.delete(&case.matchers, *range);
+                retry(async || engine.delete(&case.matchers, *range).await).await;
+                self.deleted(&case.matchers, *range);
             }
             Step::Expire(now_ms) => {
-                engine.seal().unwrap();
-                let cutoff_ms = cutoff(&engine, *now_ms);
-                retry(|| engine.expire(*now_ms));
-                oracle.delete(&[], TimeRange::new(i64::MIN, cutoff_ms - 1));
+                engine.seal().await.unwrap();
+                self.expire(*now_ms).await;
             }
             Step::Maintain(now_ms) => {
                 // What expires hangs on what the steps before it leave: they are taken before it is asked. The newest sample
                 // may be a deleted one, which goes with a conversion or a compaction; afterwards less is too old.
-                engine.seal().unwrap();
-                retry(|| engine.convert_due(*now_ms));
-                let cutoff_ms = cutoff(&engine, *now_ms);
-                retry(|| engine.expire(*now_ms));
-                oracle.delete(&[], TimeRange::new(i64::MIN, cutoff_ms - 1));
-                retry(|| engine.maintain(*now_ms));
+                engine.seal().await.unwrap();
+                retry(async || engine.convert_due(*now_ms).await).await;
+                self.expire(*now_ms).await;
+                let engine = &self.engine;
+                retry(async || engine.maintain(*now_ms).await).await;
             }
             Step::Restart => {
-                engine.close().unwrap();
-                engine = home.open();
+                self.held.clear();
+                self.engine.close().await.unwrap();
+                self.engine = self.home.open().await;
             }
             Step::Crash(seed) => {
-                let crashed = home.disk.crash(*seed);
-                drop(engine);
-                home.disk = crashed;
-                engine = home.open();
+                self.held.clear();
+                let crashed = self.home.disk.crash(*seed);
+                drop(self.engine);
+                self.home.disk = crashed;
+                self.engine = self.home.open().await;
             }
             Step::Beside => {
-                let operations = home.disk.operations();
-                let reader = retry(|| Engine::open_read_only_with(home.builder()));
-                assert_series_eq(&select(&reader, &[], TimeRange::ALL), &oracle.all());
+                let operations = self.home.disk.operations();
+                let reader = retry(async || self.home.builder().open_read_only().await).await;
+                let found = select(&reader, &[], TimeRange::ALL).await;
+                assert_series_eq(&found, &self.oracle.all());
                 drop(reader);
-                assert_eq!(home.disk.operations(), operations, "a reader has changed the disk");
+                assert_eq!(self.home.disk.operations(), operations, "a reader has changed the disk");
             }
             Step::StoreFault(after, fault) => {
-                home.store.heal();
-                home.store.fail_at(home.store.operations() + after, *fault);
+                self.home.store.heal();
+                self.home.store.fail_at(self.home.store.operations() + after, *fault);
+            }
+            Step::Limited(series_max, samples_max) => self.limited(*series_max, *samples_max).await,
+            Step::Drop(series) => {
+                let mut query = engine.query(&case.matchers, case.range, &QueryOptions::default());
+                for _ in 0..*series {
+                    if !matches!(query.try_next().await, Ok(Some(_))) {
+                        break;
+                    }
+                }
+            }
+            Step::Scan(batch_rows) => self.scan(*batch_rows).await,
+            Step::Hold(take_first) => {
+                let query = engine.query(&case.matchers, case.range, &QueryOptions::default());
+                let at_begin = rows(&self.oracle.select(&case.matchers, case.range));
+                // One that was begun before ends first.
+                let held = Held::begin(query, at_begin, *take_first).await;
+                for held in std::mem::replace(&mut self.held, Vec::from_iter(held)) {
+                    held.end().await;
+                }
             }
         }
-        assert_series_eq(
-            &select(&engine, &case.matchers, case.range),
-            &oracle.select(&case.matchers, case.range),
-        );
+        self
     }
-    home.store.heal();
-    assert_series_eq(&select(&engine, &[], TimeRange::ALL), &oracle.all());
-    engine.flush().unwrap();
-    assert_series_eq(&select(&engine, &[], TimeRange::ALL), &oracle.all());
-    assert_eq!(engine.count_series().unwrap(), oracle.series_count());
-    engine.compact().unwrap();
-    assert_series_eq(&select(&engine, &[], TimeRange::ALL), &oracle.all());
-    assert_eq!(engine.stats().cold.samples, oracle.sample_count(), "nothing replaced or deleted is left");
-    assert_eq!(engine.stats().cold.tombstones, 0);
-    let names = oracle.label_names(&case.matchers, case.range);
-    assert_eq!(engine.label_names(&case.matchers, case.range).unwrap(), names);
+
+    fn append(&mut self, share: Index) {
+        let mut batch = self.engine.appender();
+        for _ in 0..=share.index(self.left.len() + 1) {
+            let Some((labels, timestamp_ms, value)) = self.left.pop() else { break };
+            batch.append_value(labels, timestamp_ms, value.clone()).unwrap();
+            self.oracle.append(labels, timestamp_ms, value.clone());
+            self.held.iter_mut().for_each(|held| held.appended(labels, timestamp_ms, value));
+        }
+        batch.commit().unwrap();
+    }
+
+    async fn expire(&mut self, now_ms: i64) {
+        let (engine, cutoff_ms) = (&self.engine, cutoff(&self.engine, now_ms));
+        retry(async || engine.expire(now_ms).await).await;
+        self.deleted(&[], TimeRange::new(i64::MIN, cutoff_ms - 1));
+    }
+
+    fn deleted(&mut self, matchers: &[Matcher], range: TimeRange) {
+        self.oracle.delete(matchers, range);
+        self.held.iter_mut().for_each(|held| held.deleted(matchers, range));
+    }
+
+    async fn limited(&self, series_max: u64, samples_max: u64) {
+        let Case { matchers, range, .. } = self.case;
+        let mut options = QueryOptions::default();
+        (options.limits.series_max, options.limits.samples_max) = (Some(series_max), Some(samples_max));
+        let answer = retry(async || drain(self.engine.query(matchers, *range, &options)).await).await;
+        check_limits(answer, &self.oracle.select(matchers, *range), series_max, samples_max);
+    }
+
+    async fn scan(&self, batch_rows: usize) {
+        let Case { matchers, range, .. } = self.case;
+        let mut options = ScanOptions::default();
+        options.batch_rows = batch_rows;
+        let scan = async || {
+            let scan = self.engine.scan(matchers, *range, &options).await?;
+            scan.try_collect::<Vec<_>>().await
+        };
+        let batches = retry(scan).await;
+        assert_rows_eq(&rows_of(&batches), &rows(&self.oracle.select(matchers, *range)));
+    }
+
+    async fn check(&self) {
+        let Case { matchers, range, .. } = self.case;
+        let found = select(&self.engine, matchers, *range).await;
+        assert_series_eq(&found, &self.oracle.select(matchers, *range));
+    }
+
+    async fn end(mut self) {
+        let Case { matchers, range, .. } = self.case;
+        let (engine, oracle) = (&self.engine, &self.oracle);
+        self.home.store.heal();
+        assert_series_eq(&select(engine, &[], TimeRange::ALL).await, &oracle.all());
+        engine.flush().await.unwrap();
+        assert_series_eq(&select(engine, &[], TimeRange::ALL).await, &oracle.all());
+        assert_eq!(engine.count_series().await.unwrap(), oracle.series_count());
+        engine.compact().await.unwrap();
+        assert_series_eq(&select(engine, &[], TimeRange::ALL).await, &oracle.all());
+        for held in std::mem::take(&mut self.held) {
+            held.end().await;
+        }
+        engine.compact().await.unwrap();
+        assert_eq!(engine.stats().cold.samples, oracle.sample_count(), "nothing replaced or deleted is left");
+        assert_eq!(engine.stats().cold.tombstones, 0);
+        let names = oracle.label_names(matchers, *range);
+        assert_eq!(engine.label_names(matchers, *range).await.unwrap(), names);
+    }
+}
+
+async fn run(case: &Case) {
+    let home = Home { disk: SimDisk::new(), store: FaultyStore::new(), remote: case.remote };
+    let engine = home.open().await;
+    let left = case.script.iter().collect::<Vec<_>>().into_iter().rev().collect();
+    let mut machine = Machine { case, home, engine, oracle: Oracle::new(), held: Vec::new(), left };
+    for step in &case.steps {
+        machine = machine.take(step).await;
+        machine.check().await;
+    }
+    machine.end().await;
 }
 
 /// Where expiry cuts. The newest sample counts although it may be deleted, as long as it is in some file.
@@ -225,6 +346,7 @@ proptest! {
 
     #[test]
     fn every_answer_is_the_oracles(case in case()) {
-        run(&case);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(run(&case));
     }
 }

@@ -85,11 +85,16 @@ enum Task {
     },
     /// Run every benchmark briefly, to see that it works; the figures mean nothing
     BenchSmoke,
-    /// Run the engine's state machine for longer than the tests do, optimised
+    /// For longer than the tests, optimised: the engine's state machine, then a process under everything at once
+    ///
+    /// The second prints what it did and fails when a sample is lost or memory grows.
     Soak {
-        /// How many cases
+        /// How many cases of the state machine; 0 leaves it out
         #[arg(long, value_name = "N", default_value_t = test::SOAK_CASES)]
         cases: u32,
+        /// How long the process lives; 0 leaves it out, and from 120 on its memory is judged
+        #[arg(long, value_name = "SECONDS", default_value_t = test::SOAK_SECONDS)]
+        seconds: u32,
     },
     /// Run benchmark programs of `benches/`: `core` is the program `bench-core`
     Bench {
@@ -131,7 +136,7 @@ fn dispatch(workspace: &Workspace, task: Task) -> Result<()> {
         Task::Demo => Step::Demo.run(workspace),
         Task::Interop { pytest } => interop::run(workspace, &pytest),
         Task::BenchSmoke => Step::BenchSmoke.run(workspace),
-        Task::Soak { cases } => test::soak(workspace, cases),
+        Task::Soak { cases, seconds } => test::soak(workspace, cases, seconds),
         Task::Bench { names, json, peers } => bench::run(workspace, &names, json.as_deref(), peers),
     }
 }

@@ -26,11 +26,23 @@ pub(crate) fn doctests(workspace: &Workspace) -> Result<()> {
 
 /// Cases of a soak: ten times those of the test.
 pub(crate) const SOAK_CASES: u32 = 10_000;
+/// Seconds that the process of a soak lives: ten minutes.
+pub(crate) const SOAK_SECONDS: u32 = 600;
 
-/// The state machine over the whole engine, which is the module `model` of the workspace's tests, with more cases.
-pub(crate) fn soak(workspace: &Workspace, cases: u32) -> Result<()> {
-    let cargo = workspace.cargo().env("TSDB_MODEL_CASES", cases.to_string());
-    cargo.args(["test", "--release", "-p", "tsdb-tests", "--test", "it", "model::"]).run()
+/// For longer than the tests take: the state machine over the whole engine with more cases, then a process under everything at
+/// once, whose memory must stay flat. These are the modules `model` and `soak` of the workspace's tests. 0 leaves one out.
+pub(crate) fn soak(workspace: &Workspace, cases: u32, seconds: u32) -> Result<()> {
+    let module = |module: &str| {
+        let cargo = workspace.cargo().args(["test", "--release", "-p", "tsdb-tests", "--test", "it", module]);
+        cargo.args(["--", "--nocapture"])
+    };
+    if cases > 0 {
+        module("model::").env("TSDB_MODEL_CASES", cases.to_string()).run()?;
+    }
+    if seconds > 0 {
+        module("soak::").env("TSDB_SOAK_SECONDS", seconds.to_string()).run()?;
+    }
+    Ok(())
 }
 
 /// The tests of one crate, then its examples, which are programs with assertions.

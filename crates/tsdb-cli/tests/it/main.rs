@@ -6,6 +6,8 @@
 mod bad_input;
 /// The life of data from the command line.
 mod commands;
+/// `tsdb export`; how much the commands that ask may give and cost.
+mod export;
 /// Parquet files that belong to no store: `inspect`, and `query --file`.
 mod parquet_files;
 /// Runs the binary in a data directory of its own.
