@@ -71,6 +71,7 @@ impl<'a> Appender<'a> {
     pub fn commit(self) -> Result<Committed> {
         self.check_writable()?;
         let committed = self.batch.commit()?;
+        self.engine.store().count_commit();
         self.engine.seal_if_needed();
         Ok(committed)
     }

@@ -1,8 +1,8 @@
 //! The background worker: a thread that does what is due, round by round, for as long as the engine is open.
 //!
-//! It never holds up ingest: it shares no lock with commits for longer than a moment, sealing has one of its own, and where
-//! processors are scarce its thread stands back. A round that fails is tried
-//! again, later and later; what failed is in [`BackgroundStats`]. Closing the engine stops it in the middle of a file, of
+//! It never holds up ingest: it shares no lock with commits for longer than a moment, sealing has one of its own, where
+//! processors are scarce its thread stands back, and while samples are appended it pauses most of the time ([`crate::pace`]). A
+//! round that fails is tried again, later and later; what failed is in [`BackgroundStats`]. Closing the engine stops it in the middle of a file, of
 //! which nothing stays.
 
 use std::pin::pin;
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
 use crate::options::BackgroundOptions;
+use crate::pace::Paced;
 use crate::store::Store;
 
 /// How the background worker fares.
@@ -58,7 +59,8 @@ impl Background {
                         return;
                     }
                     let stopped = pin!(stop.notified());
-                    let round = pin!(store.maintain(store.clock.now_ms()));
+                    let round = store.maintain(store.clock.now_ms());
+                    let round = Paced::new(round, options.duty_percent, store.stands_back());
                     match select(stopped, round).await {
                         Either::Left(_) => return,
                         Either::Right((done, _)) => {

@@ -12,6 +12,7 @@ mod error;
 mod lookup;
 mod metered;
 mod options;
+mod pace;
 mod query;
 mod read_only;
 mod scan;

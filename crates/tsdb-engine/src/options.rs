@@ -68,6 +68,10 @@ pub struct BackgroundOptions {
     /// How far the worker's thread stands back where processors are scarce: a nice value from 0, as important as those who
     /// write, to 19. Linux only; elsewhere the worker has the priority of the process.
     pub niceness: u8,
+    /// Share of its time, in percent from 1 to 100, for which the worker moves data while samples are appended: its fsyncs are in
+    /// the way of the log's. It does not pause when nothing is appended, when more than
+    /// [`BACKLOG_BLOCKS`](Self::BACKLOG_BLOCKS) blocks wait, or while a call waits for what it is at.
+    pub duty_percent: u8,
 }
 
 impl BackgroundOptions {
@@ -77,10 +81,19 @@ impl BackgroundOptions {
     pub const BACKOFF_MAX: Duration = Duration::from_secs(300);
     /// Default of [`BackgroundOptions::niceness`]: beside a busy thread the worker has a tenth of a processor.
     pub const NICENESS: u8 = 10;
+    /// Default of [`BackgroundOptions::duty_percent`]: a tenth, in which more is converted than one writer appends.
+    pub const DUTY_PERCENT: u8 = 10;
+    /// With more sealed blocks than these, those of a day and the head's, the worker is behind, and does not pause.
+    pub const BACKLOG_BLOCKS: usize = 16;
 }
 
 impl Default for BackgroundOptions {
     fn default() -> Self {
-        Self { interval: Some(Self::INTERVAL), backoff_max: Self::BACKOFF_MAX, niceness: Self::NICENESS }
+        Self {
+            interval: Some(Self::INTERVAL),
+            backoff_max: Self::BACKOFF_MAX,
+            niceness: Self::NICENESS,
+            duty_percent: Self::DUTY_PERCENT,
+        }
     }
 }

@@ -4,9 +4,10 @@
 //! removes what is sealed. Whoever takes both takes `maintenance` first.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex as StateMutex;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tsdb_cold::{ColdTier, Compacted, CompactionMode, Expired, Progress, Unconverted};
 use tsdb_core::{BlockId, Matcher, TimeRange, Tombstone};
 use tsdb_hot::{HotSource, HotStore};
@@ -15,7 +16,7 @@ use tsdb_vfs::VfsLock;
 use crate::clock::Clock;
 use crate::due;
 use crate::error::{Error, Result};
-use crate::options::LifecycleOptions;
+use crate::options::{BackgroundOptions, LifecycleOptions};
 
 /// What one flush, or one round of conversion, did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +63,27 @@ pub(crate) struct Store {
     pub(crate) progress: Progress,
     pub(crate) sealing: Arc<Mutex<()>>,
     maintenance: Mutex<()>,
+    /// Who waits for `maintenance`.
+    waiting: AtomicUsize,
+    /// Batches that were appended.
+    commits: AtomicU64,
     rounds: StateMutex<Rounds>,
+}
+
+/// One who waits, for as long as this lives.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn of(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What one round leaves for the next.
@@ -90,12 +111,37 @@ impl Store {
             progress: Progress::default(),
             sealing: Arc::default(),
             maintenance: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            commits: AtomicU64::new(0),
             rounds: StateMutex::default(),
         }
     }
 
     pub(crate) fn is_read_only(&self) -> bool {
         self.lock.is_none()
+    }
+
+    pub(crate) fn count_commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says again and again whether the background worker should stand back: somebody appends, nobody waits for what it is at,
+    /// and it is not behind.
+    pub(crate) fn stands_back(&self) -> impl FnMut() -> bool + Send + '_ {
+        let mut seen = self.commits.load(Ordering::Relaxed);
+        move || {
+            let commits = self.commits.load(Ordering::Relaxed);
+            let is_busy = std::mem::replace(&mut seen, commits) != commits;
+            is_busy
+                && self.waiting.load(Ordering::Relaxed) == 0
+                && self.hot.blocks().len() <= BackgroundOptions::BACKLOG_BLOCKS
+        }
+    }
+
+    /// Waits until nobody else moves or removes what is sealed.
+    async fn maintaining(&self) -> MutexGuard<'_, ()> {
+        let _waits = Waits::of(&self.waiting);
+        self.maintenance.lock().await
     }
 
     /// Seals on a thread of its own: it is work for a processor, and other tasks go on meanwhile. Who stops waiting for it does
@@ -147,7 +193,7 @@ impl Store {
         now_ms: i64,
         choose: impl FnOnce(Vec<BlockId>) -> Vec<BlockId>,
     ) -> Result<Flushed> {
-        let _one_at_a_time = self.maintenance.lock().await;
+        let _one_at_a_time = self.maintaining().await;
         let sealed = self.hot.blocks();
         let chosen = choose(sealed.iter().map(|block| *block.id()).collect());
         let blocks: Vec<_> =
@@ -174,7 +220,7 @@ impl Store {
     }
 
     pub(crate) async fn compact(&self, mode: CompactionMode, now_ms: i64) -> Result<Compacted> {
-        let _one_at_a_time = self.maintenance.lock().await;
+        let _one_at_a_time = self.maintaining().await;
         // First the hot tier, then the cold one: what is handed over in between is seen twice, and never not at all.
         let unconverted = self.unconverted();
         Ok(self.cold.compact(&unconverted, mode, now_ms, &self.progress).await?)
@@ -184,7 +230,7 @@ impl Store {
     /// show again.
     pub(crate) async fn expire(&self, now_ms: i64) -> Result<(Expired, u64)> {
         let Some(retention_ms) = self.lifecycle.retention_ms else { return Ok(Default::default()) };
-        let _one_at_a_time = self.maintenance.lock().await;
+        let _one_at_a_time = self.maintaining().await;
         let hot = self.hot.snapshot().sources();
         let range = hot.iter().map(HotSource::time_range).fold(self.cold.time_range(), TimeRange::hull);
         if range.is_empty() {
@@ -202,7 +248,7 @@ impl Store {
     }
 
     pub(crate) async fn sweep(&self, now_ms: i64) -> Result<u64> {
-        let _one_at_a_time = self.maintenance.lock().await;
+        let _one_at_a_time = self.maintaining().await;
         let grace_ms = self.lifecycle.orphan_grace_ms;
         let swept = self.cold.sweep_orphans(now_ms, grace_ms).await? as u64;
         self.rounds.lock().swept_ms = Some(now_ms);
