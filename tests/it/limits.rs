@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use tsdb_core::{Labels, TimeRange};
+use tsdb_engine::arrow::array::RecordBatch;
 use tsdb_engine::{Engine, EngineOptions, Error, LookupOptions, QueryLimit, QueryOptions, ScanOptions};
 use tsdb_testkit::{FaultyStore, StoreFault};
 
@@ -102,6 +103,13 @@ async fn a_dropped_query_reads_no_more_and_hinders_nobody() {
     drop(query);
     tokio::task::yield_now().await;
     assert_eq!(store.operations(), operations);
+    store.fail_next(StoreFault::Slow);
+    let mut look_up = Box::pin(engine.label_values("i", &[], TimeRange::ALL));
+    assert!(futures::poll!(&mut look_up).is_pending());
+    let operations = store.operations();
+    drop(look_up);
+    tokio::task::yield_now().await;
+    assert_eq!(store.operations(), operations);
     assert_eq!(engine.select(&[], TimeRange::ALL).try_collect::<Vec<_>>().await.unwrap().len(), 5);
 }
 
@@ -179,7 +187,7 @@ async fn a_scan_keeps_its_schema_while_the_head_takes_new_labels() {
     batch.commit().unwrap();
     let batches: Vec<_> = scan.try_collect().await.unwrap();
     assert!(batches.iter().all(|batch| batch.schema() == schema));
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 40);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 40);
     let scan = engine.scan(&[], TimeRange::ALL, &ScanOptions::default()).await.unwrap();
     assert!(scan.schema().column_with_name("new").is_some());
 }

@@ -101,7 +101,7 @@ fn write(
 /// A table under way.
 enum Table<W: Write + Send> {
     Parquet(Box<ArrowWriter<W>>),
-    Arrow(StreamWriter<W>),
+    Arrow(Box<StreamWriter<W>>),
 }
 
 impl<W: Write + Send> Table<W> {
@@ -112,7 +112,7 @@ impl<W: Write + Send> Table<W> {
             let writer = ArrowWriter::try_new(out, schema.clone().into(), Some(properties.build()));
             return Ok(Self::Parquet(Box::new(writer.map_err(of_parquet)?)));
         }
-        Ok(Self::Arrow(StreamWriter::try_new(out, schema).map_err(of_arrow)?))
+        Ok(Self::Arrow(Box::new(StreamWriter::try_new(out, schema).map_err(of_arrow)?)))
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {

@@ -32,14 +32,14 @@ pub(crate) fn label_names(store: &Store, args: &LabelNamesArgs) -> Result<()> {
     let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);
     let options = lookup_options(&args.list);
     let found = store.read(|engine| Ok(engine.label_names_within(&matchers, range, &options)?));
-    print(store, &args.list, found, as_text)
+    print(store, &args.list, found, |text| as_text(text))
 }
 
 pub(crate) fn label_values(store: &Store, args: &LabelValuesArgs) -> Result<()> {
     let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);
     let options = lookup_options(&args.list);
     let found = store.read(|engine| Ok(engine.label_values_within(&args.name, &matchers, range, &options)?));
-    print(store, &args.list, found, as_text)
+    print(store, &args.list, found, |text| as_text(text))
 }
 
 fn lookup_options(args: &ListArgs) -> LookupOptions {
@@ -49,8 +49,8 @@ fn lookup_options(args: &ListArgs) -> LookupOptions {
     options
 }
 
-fn as_text(text: &String) -> (String, Value) {
-    (text.clone(), text.as_str().into())
+fn as_text(text: &str) -> (String, Value) {
+    (text.to_owned(), text.into())
 }
 
 /// A line each, or with `--json` one array. That there is more is said beside.
