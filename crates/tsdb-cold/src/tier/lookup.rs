@@ -10,6 +10,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsdb_core::{Labels, Matcher, SampleBuffer, Series, TimeRange};
 
 use super::ColdView;
+use crate::open::Opener;
 use crate::{ColdFile, Error, Result, SeriesSource};
 
 impl ColdView {
@@ -19,14 +20,15 @@ impl ColdView {
     /// [`Error::File`].
     pub async fn label_names(&self, matchers: &Arc<[Matcher]>, range: TimeRange) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
+        let opener = self.opener(matchers, range, &Arc::default());
         for file in self.live.index.candidates(range) {
             if self.is_untouched(file) {
-                let reader = self.cache.open(Arc::clone(&self.store), file).await?.reader;
+                let Some(reader) = opener.open(file).await? else { continue };
                 let names = reader.label_names(matchers, range).await;
                 found.extend(names.map_err(Error::file(&file.path.path()))?);
                 continue;
             }
-            let mut series = self.labels_of(file, matchers, range);
+            let mut series = self.labels_of(file, matchers, range, &opener);
             while let Some(labels) = series.try_next().await? {
                 labels.iter().for_each(|(name, _)| insert(&mut found, name));
             }
@@ -45,14 +47,15 @@ impl ColdView {
         range: TimeRange,
     ) -> Result<BTreeSet<String>> {
         let mut found = BTreeSet::new();
+        let opener = self.opener(matchers, range, &Arc::default());
         for file in self.live.index.candidates(range) {
             if self.is_untouched(file) {
-                let reader = self.cache.open(Arc::clone(&self.store), file).await?.reader;
+                let Some(reader) = opener.open(file).await? else { continue };
                 let values = reader.label_values(name, matchers, range).await;
                 found.extend(values.map_err(Error::file(&file.path.path()))?);
                 continue;
             }
-            let mut series = self.labels_of(file, matchers, range);
+            let mut series = self.labels_of(file, matchers, range, &opener);
             while let Some(labels) = series.try_next().await? {
                 labels.get(name).into_iter().for_each(|value| insert(&mut found, value));
             }
@@ -70,8 +73,9 @@ impl ColdView {
     where
         E: From<Error> + Send + 'static,
     {
+        let opener = self.opener(matchers, range, &Arc::default());
         let source = |file: &Arc<ColdFile>| {
-            let series = self.labels_of(file, matchers, range);
+            let series = self.labels_of(file, matchers, range, &opener);
             let series = series.map_ok(|labels| Series { labels, samples: SampleBuffer::default() });
             SeriesSource { sequence: file.max_sequence, series: series.map_err(E::from).boxed() }
         };
@@ -100,18 +104,19 @@ impl ColdView {
         file: &Arc<ColdFile>,
         matchers: &Arc<[Matcher]>,
         range: TimeRange,
+        opener: &Opener,
     ) -> BoxStream<'static, Result<Labels>> {
         let deletes = file.deletes(&self.live.tombstones);
         if !deletes.is_empty() {
-            let source = self.source::<Error>(file, deletes, matchers, range, &Arc::default());
+            let source = self.source::<Error>(file, deletes, matchers, range, opener);
             return source.series.map_ok(|series| series.labels).boxed();
         }
-        let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
-        let (file, matchers) = (Arc::clone(file), Arc::clone(matchers));
+        let (file, matchers, opener) = (Arc::clone(file), Arc::clone(matchers), opener.clone());
         let open = async move {
-            let labels = cache.open(store, &file).await?.reader.series_labels(matchers, range);
+            let Some(reader) = opener.open(&file).await? else { return Ok(stream::empty().boxed()) };
+            let labels = reader.series_labels(matchers, range);
             // The stream holds on to the file, so that its bytes stay.
-            Ok::<_, Error>(labels.map_err(move |error| Error::file(&file.path.path())(error)))
+            Ok::<_, Error>(labels.map_err(move |error| Error::file(&file.path.path())(error)).boxed())
         };
         stream::once(open).try_flatten().boxed()
     }
