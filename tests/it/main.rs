@@ -4,6 +4,8 @@
 
 /// Power loss and I/O errors at every operation of append, seal, convert, hand-over and restart.
 mod crash;
+/// Files of every version of every format, and what is promised of them.
+mod format;
 /// `kill -9` of a real process, in a loop, with acknowledged writes checked.
 mod kill;
 /// The life of data by itself: the background worker, retention, deletes over all tiers.
