@@ -144,7 +144,7 @@ class SeriesIndex:
             return None
         fields = value.decode().split(" ")
         version, offset, length, directory_length = (int(number) for number in fields[:4])
-        if version != 0:
+        if version != 1:
             raise Damaged(f"version {version} of the series index")
         file.seek(offset + length - directory_length)
         directory = file.read(directory_length)
@@ -164,7 +164,9 @@ class SeriesIndex:
         self.end_ms = self.start_ms + cursor.varint()
         self.own_blocks, self.shared_blocks, self.row_groups, labels = (cursor.varint() for _ in range(4))
         series_blocks = -(-self.series // SERIES_PER_BLOCK)
-        self.first_shared = self.own_blocks + series_blocks
+        self.label_bloom_block = self.own_blocks
+        self.first_series = self.own_blocks + 1
+        self.first_shared = self.first_series + series_blocks
         self.labels: dict[str, Label] = {}
         next_own = 0
         for number in range(labels):
@@ -269,7 +271,7 @@ class SeriesIndex:
 
     def describe(self, ordinal: int) -> Series:
         block, row = divmod(ordinal, SERIES_PER_BLOCK)
-        columns = self.decode(self.own_blocks + block, SeriesColumns)
+        columns = self.decode(self.first_series + block, SeriesColumns)
         labels = {}
         for label, numbers in columns.labels:
             if numbers[row] > 0:
@@ -295,6 +297,9 @@ class SeriesIndex:
             block = label.shared
         section = self.sections(block)[label.number]
         return section.values[number - section.first_value].decode()
+
+    def label_bloom(self) -> "LabelBloom":
+        return self.decode(self.label_bloom_block, LabelBloom)
 
     def page_table(self, row_group: int) -> "PageTable":
         return self.decode(self.first_shared + self.shared_blocks + row_group, PageTable)
@@ -327,6 +332,29 @@ class Section:
             if cursor.at_end():
                 return ordinals
             first = end + cursor.varint() + 1
+
+
+class LabelBloom:
+    """Which pairs of label and value there are, about."""
+
+    SALT = (0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x2DF1424B, 0x9EFC4947, 0x5C6BFB31)
+
+    def __init__(self, cursor: Cursor):
+        version = int.from_bytes(cursor.take(4), "little")
+        if version != 1:
+            raise Damaged(f"version {version} of the label bloom")
+        self.left_out = {cursor.string().decode() for _ in range(cursor.varint())}
+        self.filter = cursor.take(len(cursor.raw) - cursor.at)
+
+    def may_have(self, name: str, value: str) -> bool:
+        """False is right, True mostly."""
+        if name in self.left_out:
+            return True
+        seed = xxhash.xxh3_64_intdigest(name.encode())
+        high, low = divmod(xxhash.xxh3_64_intdigest(value.encode(), seed), 1 << 32)
+        block = high * (len(self.filter) // 32) >> 32
+        words = struct.unpack_from("<8I", self.filter, 32 * block)
+        return all(word >> ((low * salt & 0xFFFF_FFFF) >> 27) & 1 for word, salt in zip(words, self.SALT))
 
 
 class SeriesColumns:

@@ -116,6 +116,15 @@ def test_the_file_has_blocks_of_every_kind(requests: Path):
     assert index.labels["region"].values == 2 and index.labels["zone"].series < SERIES
 
 
+def test_the_label_bloom_has_every_pair_and_few_others(requests: Path, labels_of: list[dict]):
+    bloom = opened(requests).label_bloom()
+    assert not bloom.left_out
+    assert all(bloom.may_have(name, value) for labels in labels_of for name, value in labels.items())
+    others = [("request_id", f"none-{i}") for i in range(5_000)] + [("none", str(i)) for i in range(5_000)]
+    # 4 in 1,000 are expected.
+    assert sum(bloom.may_have(*pair) for pair in others) < 100
+
+
 def test_pages_match_their_checksums(files: list[Path]):
     for path in files:
         index, content = opened(path), path.read_bytes()

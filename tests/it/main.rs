@@ -6,6 +6,8 @@
 mod cold_query;
 /// Power loss and I/O errors at every operation of append, seal, convert, hand-over and restart.
 mod crash;
+/// Files of every version of every format, and what is promised of them.
+mod format;
 /// The roadmap's `HybridQueryTest`: every query, wherever the samples lie.
 mod hybrid_query;
 /// `kill -9` of a real process, in a loop, with acknowledged writes checked.

@@ -65,7 +65,7 @@ fn a_catalog_from_a_newer_version_says_so() {
     let text = fs::read_to_string(&newest).unwrap();
     let (_, snapshot) = text.trim_end().split_once(r#""snapshot":"#).unwrap();
     let newer =
-        snapshot.trim_end_matches('}').replace(r#""format_version":0"#, r#""format_version":9"#) + "}";
+        snapshot.trim_end_matches('}').replace(r#""format_version":1"#, r#""format_version":9"#) + "}";
     let checksum = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(newer.as_bytes()));
     fs::write(&newest, format!("{{\"checksum\":\"{checksum}\",\"snapshot\":{newer}}}\n")).unwrap();
     let error = Engine::open(dir.path()).unwrap_err().to_string();

@@ -1,12 +1,12 @@
-//! Opening a store of 10,000 cold files: no file is opened for it.
+//! A store of 10,000 cold files: opening it, for which no file is opened, and a value that only one of them has.
 
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use tsdb_core::{Labels, SampleBuffer, Series, TimeRange};
+use tsdb_core::{Labels, MatchOp, Matcher, SampleBuffer, Series, TimeRange};
 use tsdb_engine::blocking::{self, Engine};
-use tsdb_engine::{Engine as AsyncEngine, EngineBuilder, EngineOptions};
+use tsdb_engine::{Engine as AsyncEngine, EngineBuilder, EngineOptions, QueryOptions};
 use tsdb_parquet_io::{ColdStorageWriter, ParquetConfig, ParquetWriter};
 use tsdb_schema::SampleBatch;
 
@@ -17,6 +17,8 @@ use crate::report::{Figure, Options, Report};
 
 /// The role of the child.
 pub(super) const OPEN: &str = "open";
+/// The same of the child that looks for a value.
+pub(super) const ONE_VALUE: &str = "one-value";
 
 const OPEN_MS: f64 = 200.0;
 const OPEN_BYTES: f64 = 64.0 * (1 << 20) as f64;
@@ -26,6 +28,9 @@ const DAY_MS: i64 = 86_400_000;
 /// Files of a day.
 const EACH_DAY: usize = 25;
 const PLACE: &str = "child process, 1 thread, wall time of Engine::open, catalog and directories in the page cache, real files";
+
+const ONE_VALUE_PLACE: &str = "child process, 1 thread, wall time of one query over all days, files in the page cache, 64 MiB of cache; \
+     cold: the process's first query, warm: its third";
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let files = options.pick(10_000, 50);
@@ -50,7 +55,45 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         add("memory above", "B", peak, Some(("the bar", OPEN_BYTES)))?;
     }
     add("catalog rebuild", "s", rebuild_s, None)?;
-    Ok(add("query of a day", "ms", numbers["query_ms"], None)?)
+    add("query of a day", "ms", numbers["query_ms"], None)?;
+
+    let rounds =
+        (0..options.rounds()).map(|_| call(ONE_VALUE, &place, files as u64)).collect::<Result<Vec<_>>>()?;
+    let numbers = medians(&rounds);
+    for state in ["cold", "warm"] {
+        let without = numbers[&format!("{state}_without_ms")];
+        report.add(&Figure {
+            case: "one value/10k cold files",
+            figure: state,
+            unit: "ms",
+            value: numbers[&format!("{state}_ms")],
+            baseline: Some(("a pattern, which no bloom answers", without)),
+            place: ONE_VALUE_PLACE,
+        })?;
+    }
+    Ok(())
+}
+
+/// The child that asks for a value of one file, as an equality, which label blooms answer, or as a pattern that means the same
+/// and that they do not.
+pub(super) fn one_value_child(dir: &Path, files: u64) -> Result<Numbers> {
+    let mut numbers = Numbers::new();
+    let host = |n: u64| format!("host-{n}");
+    for (suffix, op, tail) in [("", MatchOp::Equal, ""), ("_without", MatchOp::Regex, "(x+)?")] {
+        let engine = Engine::open_with(builder(dir))?;
+        for (round, state) in ["cold", "second", "warm"].into_iter().enumerate() {
+            let host = host(files / 2 + round as u64);
+            let matcher = Matcher::new(op, "instance", &format!("{host}{tail}"))?;
+            let started = Instant::now();
+            let mut query = engine.query(&[matcher], TimeRange::ALL, &QueryOptions::default())?;
+            let found = query.by_ref().collect::<Result<Vec<_>, _>>()?;
+            numbers.insert(format!("{state}{suffix}_ms"), started.elapsed().as_secs_f64() * 1e3);
+            assert_eq!(found.len(), 1, "invariant: one file has it");
+            let opened = query.statistics().cold.files_opened;
+            assert_eq!(opened == files, op == MatchOp::Regex, "{opened} files opened");
+        }
+    }
+    Ok(numbers)
 }
 
 /// The child that opens the store.
@@ -66,7 +109,8 @@ pub(super) fn open_child(dir: &Path, files: u64) -> Result<Numbers> {
     assert_eq!(engine.stats().cold.files, files, "invariant: every file is listed");
     let day = TimeRange::new(START_MS, START_MS + DAY_MS - 1);
     let started = Instant::now();
-    assert_eq!(engine.select(&[], day)?.count(), 1, "invariant: there is one series");
+    let series = EACH_DAY.min(files as usize);
+    assert_eq!(engine.select(&[], day)?.count(), series, "invariant: each file has one series");
     numbers.insert("query_ms".into(), started.elapsed().as_secs_f64() * 1e3);
     Ok(numbers)
 }
@@ -87,9 +131,10 @@ fn write_files(dir: &Path, files: usize) -> Result<()> {
             samples.timestamps_ms.push(start_ms + sequence * 60_000 + at * 1_000);
             samples.values.push(at as f64);
         }
-        let labels = Labels::from_pairs([("__name__", "m"), ("job", "many")])?;
+        let instance = format!("host-{n}");
+        let labels = Labels::from_pairs([("__name__", "m"), ("instance", &*instance), ("job", "many")])?;
         let mut config = ParquetConfig::default();
-        config.promoted_labels = vec!["__name__".into(), "job".into()];
+        config.promoted_labels = vec!["__name__".into(), "instance".into(), "job".into()];
         config.label_names = Some(config.promoted_labels.clone());
         config.with_histograms = false;
         let pairs =

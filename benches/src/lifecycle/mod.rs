@@ -36,6 +36,7 @@ pub fn child(args: &[String]) -> Result<()> {
         moving::CONVERT => moving::convert_child(dir),
         moving::COMPACT => moving::compact_child(dir),
         many_files::OPEN => many_files::open_child(dir, count),
+        many_files::ONE_VALUE => many_files::one_value_child(dir, count),
         _ => Err(format!("no role `{role}`").into()),
     })
 }

@@ -1,10 +1,12 @@
-//! What is kept in memory of cold files, within one bound in bytes: their metadata, and blocks of their series indexes.
+//! What is kept in memory of cold files, within one bound in bytes: their label blooms, their metadata, and blocks of their
+//! series indexes.
 //!
-//! Each kind has half of the bound for itself: metadata is read by every query of a file and must not be driven out by
-//! the blocks of one look-up over a million series. Metadata that many ask for at once is loaded once; a load that fails, or
-//! that nobody waits for any more, leaves nothing behind, and the next asker loads.
+//! Each kind has a share of the bound for itself: blooms are asked by every query of many files and must not be driven out
+//! by the metadata of the few that they leave, nor that by the blocks of one look-up over a million series. What many ask
+//! for at once is loaded once; a load that fails, or that nobody waits for any more, leaves nothing behind, and the next
+//! asker loads.
 //!
-//! Metadata goes when its file does. Blocks are named by the metadata that they were read with, so those of a file that is
+//! Bloom and metadata go when their file does. Blocks are named by the metadata that they were read with, so those of a file that is
 //! gone are asked for no more, and make room when others come.
 
 use std::fmt;
@@ -15,7 +17,9 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use tsdb_parquet_io::{BlockCache, ColdFileMetadata, ParquetReader, ReadStatistics};
+use tsdb_parquet_io::{
+    BlockCache, ColdFileMetadata, LabelBloom, LabelBloomPlace, ParquetReader, ReadStatistics,
+};
 
 use crate::{ColdFile, Error, Result};
 
@@ -23,6 +27,10 @@ use crate::{ColdFile, Error, Result};
 const ENTRY_BYTES: u64 = 256;
 /// Bytes of the metadata of an average file: only the first size of the cache's tables comes from it.
 const AVERAGE_FILE_BYTES: u64 = 64 << 10;
+/// The same of a bloom.
+const AVERAGE_BLOOM_BYTES: u64 = 2 << 10;
+/// Of the bound, what blooms have: those of 8,000 small files, or of a thousand of ten thousand series, by default.
+const BLOOMS_SHARE: u64 = 8;
 
 /// How the cache of the cold tier fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +38,7 @@ const AVERAGE_FILE_BYTES: u64 = 64 << 10;
 pub struct CacheStats {
     /// The bound: [`ColdOptions::cache_bytes`](crate::ColdOptions::cache_bytes).
     pub bytes_max: u64,
-    /// Bytes in use, of both kinds.
+    /// Bytes in use, of all kinds.
     pub bytes: u64,
     /// Files whose metadata is in it.
     pub files: u64,
@@ -38,6 +46,12 @@ pub struct CacheStats {
     pub file_hits: u64,
     /// How often it had to be loaded.
     pub file_misses: u64,
+    /// Files whose label bloom is in it.
+    pub blooms: u64,
+    /// How often a label bloom was asked for and there, or being loaded for someone else.
+    pub bloom_hits: u64,
+    /// How often it had to be loaded.
+    pub bloom_misses: u64,
     /// How often a block of a series index was asked for and there.
     pub block_hits: u64,
     /// How often it had to be read.
@@ -48,6 +62,7 @@ pub struct CacheStats {
 #[derive(Clone)]
 pub(crate) struct ColdCache {
     files: Arc<Cache<Path, Arc<ColdFileMetadata>, FileWeighter>>,
+    blooms: Arc<Cache<Path, Arc<LabelBloom>, FileWeighter>>,
     blocks: BlockCache,
     counters: Arc<Counters>,
     bytes_max: u64,
@@ -57,6 +72,8 @@ pub(crate) struct ColdCache {
 struct Counters {
     file_hits: AtomicU64,
     file_misses: AtomicU64,
+    bloom_hits: AtomicU64,
+    bloom_misses: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -65,6 +82,12 @@ struct FileWeighter;
 impl Weighter<Path, Arc<ColdFileMetadata>> for FileWeighter {
     fn weight(&self, path: &Path, metadata: &Arc<ColdFileMetadata>) -> u64 {
         (metadata.memory_bytes() + path.as_ref().len()) as u64 + ENTRY_BYTES
+    }
+}
+
+impl Weighter<Path, Arc<LabelBloom>> for FileWeighter {
+    fn weight(&self, path: &Path, bloom: &Arc<LabelBloom>) -> u64 {
+        (bloom.memory_bytes() + path.as_ref().len()) as u64 + ENTRY_BYTES
     }
 }
 
@@ -78,24 +101,14 @@ pub(crate) struct Opened {
 impl ColdCache {
     /// An empty cache that grows to `bytes_max`.
     pub(crate) fn new(bytes_max: u64) -> Self {
-        let files_bytes = bytes_max / 2;
-        let files = usize::try_from(files_bytes / AVERAGE_FILE_BYTES).unwrap_or(usize::MAX).max(16);
-        // One shard: shares of the bound would leave out files that are not large compared with it, and a query asks once
-        // for each file.
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(files)
-            .weight_capacity(files_bytes)
-            .shards(1)
-            .build()
-            .expect("invariant: all that must be set is set");
-        let files = Cache::with_options(
-            options,
-            FileWeighter,
-            DefaultHashBuilder::default(),
-            DefaultLifecycle::default(),
-        );
-        let blocks = BlockCache::new(bytes_max - files_bytes);
-        Self { files: Arc::new(files), blocks, counters: Arc::default(), bytes_max }
+        let (blocks_bytes, blooms_bytes) = (bytes_max / 2, bytes_max / BLOOMS_SHARE);
+        Self {
+            files: by_file(bytes_max - blocks_bytes - blooms_bytes, AVERAGE_FILE_BYTES),
+            blooms: by_file(blooms_bytes, AVERAGE_BLOOM_BYTES),
+            blocks: BlockCache::new(blocks_bytes),
+            counters: Arc::default(),
+            bytes_max,
+        }
     }
 
     /// A reader of `file`, whose metadata is loaded unless it is here.
@@ -118,8 +131,43 @@ impl ColdCache {
         Ok(Opened { reader, loaded })
     }
 
+    /// The label bloom of the file at `path` if it is here.
+    pub(crate) fn known_bloom(&self, path: &Path) -> Option<Arc<LabelBloom>> {
+        let bloom = self.blooms.get(path)?;
+        self.counters.bloom_hits.fetch_add(1, Ordering::Relaxed);
+        Some(bloom)
+    }
+
+    /// The label bloom of the file at `path`, which lies at `place` in it, and what was read for it; `None` when it was there.
+    pub(crate) async fn bloom(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        place: &LabelBloomPlace,
+    ) -> Result<(Arc<LabelBloom>, Option<ReadStatistics>)> {
+        let mut loaded = None;
+        let load = async {
+            self.counters.bloom_misses.fetch_add(1, Ordering::Relaxed);
+            let read = ParquetReader::label_bloom(store, path.clone(), place).await;
+            let (bloom, read) = read.map_err(Error::file(&path))?;
+            loaded = Some(read);
+            Ok::<_, Error>(Arc::new(bloom))
+        };
+        let bloom = self.blooms.get_or_insert_async(&path, load).await?;
+        if loaded.is_none() {
+            self.counters.bloom_hits.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok((bloom, loaded))
+    }
+
+    /// Whether the metadata of the file at `path` is here.
+    pub(crate) fn is_open(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
+    }
+
     /// Forgets a file that is live no more.
     pub(crate) fn forget(&self, file: &ColdFile) {
+        self.blooms.remove(&file.path.path());
         self.files.remove(&file.path.path());
     }
 
@@ -127,14 +175,33 @@ impl ColdCache {
         let (block_hits, block_misses) = self.blocks.hits_and_misses();
         CacheStats {
             bytes_max: self.bytes_max,
-            bytes: self.files.weight() + self.blocks.memory_bytes(),
+            bytes: self.files.weight() + self.blooms.weight() + self.blocks.memory_bytes(),
             files: self.files.len() as u64,
             file_hits: self.counters.file_hits.load(Ordering::Relaxed),
             file_misses: self.counters.file_misses.load(Ordering::Relaxed),
+            blooms: self.blooms.len() as u64,
+            bloom_hits: self.counters.bloom_hits.load(Ordering::Relaxed),
+            bloom_misses: self.counters.bloom_misses.load(Ordering::Relaxed),
             block_hits,
             block_misses,
         }
     }
+}
+
+/// A cache of something of each file, in one shard: shares of the bound would leave out what is not small compared with it,
+/// and a query asks once for each file.
+fn by_file<V: Clone>(bytes: u64, average_bytes: u64) -> Arc<Cache<Path, V, FileWeighter>>
+where
+    FileWeighter: Weighter<Path, V>,
+{
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(usize::try_from(bytes / average_bytes).unwrap_or(usize::MAX).max(16))
+        .weight_capacity(bytes)
+        .shards(1)
+        .build()
+        .expect("invariant: all that must be set is set");
+    let (hashes, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+    Arc::new(Cache::with_options(options, FileWeighter, hashes, lifecycle))
 }
 
 impl fmt::Debug for ColdCache {

@@ -59,12 +59,16 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
     /// A format version that this build does not read.
-    #[error("{what} has format version {found}; this build reads up to {newest}: use a newer tsdb")]
+    #[error(
+        "{what} has format version {found}; this build reads {oldest} to {newest}: a higher one needs a newer tsdb"
+    )]
     UnsupportedVersion {
         /// What has the version.
         what: String,
         /// The version found.
         found: u32,
+        /// The oldest version read.
+        oldest: u32,
         /// The newest version read.
         newest: u32,
     },

@@ -75,6 +75,7 @@ mod tests {
             series: 1,
             samples: 1,
             checksum: String::new(),
+            label_bloom: None,
         };
         let files = ranges.iter().enumerate().map(file).map(Arc::new).collect();
         ColdBlockIndex::new(&CatalogSnapshot { files, ..Default::default() })

@@ -9,6 +9,7 @@ mod convert;
 mod error;
 mod index;
 mod merge;
+mod open;
 mod partition;
 mod progress;
 mod read;

@@ -4,20 +4,19 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::stream::{BoxStream, Stream, StreamExt};
-use object_store::ObjectStore;
 use tsdb_parquet_io::{ParquetReader, ReadStatistics};
 
-use crate::cache::{CacheStats, ColdCache, Opened};
-use crate::{ColdFile, Result};
+use crate::cache::{CacheStats, ColdCache};
 
 /// Counters of the sources of one query. They may be read while it runs.
 #[derive(Debug, Default)]
 pub struct ColdReads {
     considered: AtomicU64,
     pruned: AtomicU64,
+    excluded: AtomicU64,
     opened: AtomicU64,
     metadata_misses: AtomicU64,
     range_reads: AtomicU64,
@@ -43,6 +42,8 @@ pub struct ColdReadStats {
     pub files_considered: u64,
     /// Those of them that lie outside the range of time: nothing was read of them.
     pub files_pruned: u64,
+    /// Those of the others whose label bloom has no value that a matcher asks for: nothing else was read of them.
+    pub files_pruned_by_labels: u64,
     /// Files whose metadata was looked at.
     pub files_opened: u64,
     /// Opened files whose metadata was in the cache, or being loaded for another query.
@@ -59,7 +60,7 @@ pub struct ColdReadStats {
     pub bytes_read: u64,
     /// Pages of timestamps and values that were decoded.
     pub pages_decoded: u64,
-    /// Time until the metadata was there, of all opened files together.
+    /// Time until the metadata was there, of all opened files together, with that of asking label blooms.
     pub opening: Duration,
 }
 
@@ -77,6 +78,7 @@ impl ColdReads {
         ColdReadStats {
             files_considered: value(&self.considered),
             files_pruned: value(&self.pruned),
+            files_pruned_by_labels: value(&self.excluded),
             files_opened,
             metadata_hits: files_opened.saturating_sub(metadata_misses),
             metadata_misses,
@@ -127,30 +129,33 @@ impl ColdReads {
         Counted { stream, counted, reader, reads: Arc::clone(self) }.boxed()
     }
 
-    /// Opens `file` by way of `cache`.
-    pub(crate) async fn open(
-        &self,
-        cache: &ColdCache,
-        store: Arc<dyn ObjectStore>,
-        file: &ColdFile,
-    ) -> Result<ParquetReader> {
-        let started = Instant::now();
-        let Opened { reader, loaded } = cache.open(store, file).await?;
-        self.opened(loaded, started.elapsed());
-        Ok(reader)
-    }
-
-    fn opened(&self, loaded: Option<ReadStatistics>, took: Duration) {
+    /// Counts a file that was opened, with what was read for its metadata, if that had to be loaded.
+    pub(crate) fn opened(&self, loaded: Option<ReadStatistics>, took: Duration) {
         self.opened.fetch_add(1, Ordering::Relaxed);
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.opening_nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.add_opening(took);
         if let Some(loaded) = loaded {
             self.metadata_misses.fetch_add(1, Ordering::Relaxed);
-            self.add(ReadStatistics::default(), loaded);
+            self.add(loaded);
         }
     }
 
-    fn add(&self, before: ReadStatistics, after: ReadStatistics) {
+    /// Counts a file that was not opened because of its label bloom.
+    pub(crate) fn exclude(&self, took: Duration) {
+        self.excluded.fetch_add(1, Ordering::Relaxed);
+        self.add_opening(took);
+    }
+
+    /// Counts what was read.
+    pub(crate) fn add(&self, read: ReadStatistics) {
+        self.add_since(ReadStatistics::default(), read);
+    }
+
+    fn add_opening(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.opening_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    fn add_since(&self, before: ReadStatistics, after: ReadStatistics) {
         self.range_reads.fetch_add(after.range_reads - before.range_reads, Ordering::Relaxed);
         self.bytes_read.fetch_add(after.bytes_read - before.bytes_read, Ordering::Relaxed);
         self.pages_decoded.fetch_add(after.pages_decoded - before.pages_decoded, Ordering::Relaxed);
@@ -171,7 +176,7 @@ impl<T> Stream for Counted<'_, T> {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         let polled = self.stream.poll_next_unpin(context);
         let now = self.reader.statistics();
-        self.reads.add(self.counted, now);
+        self.reads.add_since(self.counted, now);
         self.counted = now;
         polled
     }

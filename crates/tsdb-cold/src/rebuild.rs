@@ -124,6 +124,7 @@ async fn describe(store: &Arc<dyn ObjectStore>, path: FileId, bytes: u64) -> Res
         series: meta.series,
         samples: meta.rows,
         checksum: checksum(store.as_ref(), &location, bytes).await?,
+        label_bloom: meta.label_bloom,
         path,
     };
     Ok((file, labels))
@@ -167,6 +168,7 @@ mod tests {
             series: 1,
             samples: 1,
             checksum: String::new(),
+            label_bloom: None,
         };
         let (kept, replaced) = split_replaced(files.iter().enumerate().map(file).collect());
         let mut kept: Vec<usize> = kept.iter().map(|f| f.bytes as usize).collect();

@@ -15,6 +15,7 @@ use tsdb_parquet_io::{ParquetConfig, ParquetReader};
 
 use crate::cache::{CacheStats, ColdCache};
 use crate::catalog::Catalog;
+use crate::open::Opener;
 use crate::read::file_source;
 use crate::reads::ColdReads;
 use crate::write::{ColdFileWriter, verify_bytes};
@@ -35,8 +36,9 @@ pub struct ColdOptions {
     pub promoted_labels_max: usize,
     /// When files are merged, and into how large ones.
     pub compaction: CompactionOptions,
-    /// Most bytes of memory for what queries keep of files: half for their metadata, half for blocks of their series
-    /// indexes. Metadata of a file that is larger than its half is read anew by each query.
+    /// Most bytes of memory for what queries keep of files: half for blocks of their series indexes, three eighths for
+    /// their metadata, one eighth for their label blooms. What of one file is larger than the share of its kind is read anew
+    /// by each query.
     pub cache_bytes: u64,
 }
 
@@ -234,6 +236,11 @@ impl ColdTier {
         // Not from the cache: what is stored is asked for.
         let opened = ParquetReader::open(Arc::clone(&self.store), path.clone(), Some(file.bytes)).await;
         let reader = opened.map_err(Error::file(&path))?;
+        if reader.file_meta().label_bloom != file.label_bloom {
+            let detail =
+                "the catalog has another place or checksum of its label bloom than it has".to_owned();
+            return Err(Error::Verification { path: path.to_string(), detail });
+        }
         let mut source = file_source(reader, file, Deletes::default(), Arc::from([]), TimeRange::ALL);
         let (mut series, mut samples) = (0, 0);
         while let Some(read) = source.series.try_next().await? {
@@ -316,12 +323,20 @@ impl ColdView {
     where
         E: From<Error> + Send + 'static,
     {
+        let opener = self.opener(matchers, range, reads);
         let source = |file: &Arc<ColdFile>| {
-            self.source(file, file.deletes(&self.live.tombstones), matchers, range, reads)
+            self.source(file, file.deletes(&self.live.tombstones), matchers, range, &opener)
         };
         let sources: Vec<_> = self.live.index.candidates(range).map(source).collect();
         reads.consider(&self.cache, self.live.index.len(), sources.len());
         sources
+    }
+
+    /// Opens the candidates of `range` for `matchers`.
+    fn opener(&self, matchers: &[Matcher], range: TimeRange, reads: &Arc<ColdReads>) -> Opener {
+        let candidates = self.live.index.candidates(range).count();
+        let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
+        Opener::new(store, cache, matchers, candidates, Arc::clone(reads))
     }
 
     fn source<E>(
@@ -330,18 +345,17 @@ impl ColdView {
         deletes: Deletes,
         matchers: &Arc<[Matcher]>,
         range: TimeRange,
-        reads: &Arc<ColdReads>,
+        opener: &Opener,
     ) -> SeriesSource<'static, E>
     where
         E: From<Error> + Send + 'static,
     {
-        let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
         let (matchers, sequence) = (Arc::clone(matchers), file.max_sequence);
-        let (file, reads) = (Arc::clone(file), Arc::clone(reads));
+        let (file, opener) = (Arc::clone(file), opener.clone());
         let open = async move {
-            let reader = reads.open(&cache, store, &file).await?;
+            let Some(reader) = opener.open(&file).await? else { return Ok(stream::empty().boxed()) };
             let series = file_source(reader.clone(), &file, deletes, matchers, range).series;
-            Ok::<_, Error>(reads.counted(&reader, series))
+            Ok::<_, Error>(opener.reads().counted(&reader, series))
         };
         let series = stream::once(open).try_flatten().map(|series| series.map_err(E::from)).boxed();
         SeriesSource { sequence, series }

@@ -31,8 +31,14 @@ pub(crate) async fn load<'a>(
     for number in numbers(store).await? {
         let path = path(number);
         let bytes = store.get(&path).await?.bytes().await?;
-        let damaged = |source| Error::TombstoneDamaged { path: path.to_string(), source };
-        tombstones.insert(number, Tombstone::decode(&bytes).map_err(damaged)?);
+        let wrong = |source| match source {
+            // Of another version is not damaged, and nobody should remove it.
+            tsdb_core::Error::UnsupportedVersion { found, oldest, newest, .. } => {
+                Error::UnsupportedVersion { what: format!("tombstone {path}"), found, oldest, newest }
+            }
+            source => Error::TombstoneDamaged { path: path.to_string(), source },
+        };
+        tombstones.insert(number, Tombstone::decode(&bytes).map_err(wrong)?);
     }
     files.for_each(|file| tombstones.skip_to(file.tombstones_below));
     Ok(tombstones)

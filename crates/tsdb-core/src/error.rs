@@ -49,7 +49,9 @@ pub enum Error {
         detail: String,
     },
     /// A format version that this build does not read.
-    #[error("{what} has format version {found}; this build reads {oldest} to {newest}: use a newer tsdb")]
+    #[error(
+        "{what} has format version {found}; this build reads {oldest} to {newest}: a higher one needs a newer tsdb"
+    )]
     UnsupportedVersion {
         /// The format.
         what: &'static str,

@@ -13,8 +13,10 @@ use crate::{Error, Labels, Matcher, Result, SampleBuffer, TimeRange, parse_selec
 
 /// First bytes of an encoded tombstone.
 const MAGIC: [u8; 8] = *b"TSDBTOMB";
-/// The format version that is written, and the only one that is read.
-const VERSION: u32 = 0;
+/// The format version that is written.
+const CURRENT_VERSION: u32 = 1;
+/// The oldest version that is read.
+const OLDEST_READABLE_VERSION: u32 = 1;
 /// What errors call it.
 const WHAT: &str = "tombstone";
 
@@ -48,7 +50,7 @@ impl Tombstone {
     pub fn encode(&self) -> Vec<u8> {
         let selector = write_selector(&self.matchers);
         let mut out = MAGIC.to_vec();
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&CURRENT_VERSION.to_le_bytes());
         out.extend_from_slice(&self.below_sequence.to_le_bytes());
         out.extend_from_slice(&self.range.start_ms.to_le_bytes());
         out.extend_from_slice(&self.range.end_ms.to_le_bytes());
@@ -68,17 +70,12 @@ impl Tombstone {
         if cursor.take(MAGIC.len() as u64)? != MAGIC {
             return Err(Error::Corrupt { what: WHAT, offset: 0, detail: "wrong magic".into() });
         }
-        let version = cursor.u32()?;
-        if version != VERSION {
-            return Err(Error::UnsupportedVersion {
-                what: WHAT,
-                found: version,
-                oldest: VERSION,
-                newest: VERSION,
-            });
-        }
         if crc32c::crc32c(covered).to_le_bytes() != crc {
             return Err(cursor.corrupt("wrong checksum"));
+        }
+        let (found, oldest, newest) = (cursor.u32()?, OLDEST_READABLE_VERSION, CURRENT_VERSION);
+        if !(oldest..=newest).contains(&found) {
+            return Err(Error::UnsupportedVersion { what: WHAT, found, oldest, newest });
         }
         let below_sequence = cursor.u64()?;
         let range = TimeRange::new(cursor.u64()? as i64, cursor.u64()? as i64);

@@ -118,7 +118,7 @@ impl BlockManager {
     pub(crate) fn read_tombstone(&self, number: u64) -> Result<Tombstone> {
         let path = self.dir.join(tombstone_name(number));
         let bytes = self.vfs.read(&path)?;
-        Tombstone::decode(&bytes).map_err(|source| Error::TombstoneDamaged { path, source })
+        Tombstone::decode(&bytes).map_err(|source| Error::tombstone(&path, source))
     }
 
     /// Writes a tombstone; it is durable when this returns.

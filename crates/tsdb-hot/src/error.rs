@@ -79,12 +79,19 @@ pub enum Error {
         detail: String,
     },
     /// A file of a format version that this build does not read.
-    #[error("{} has format version {found}; this build reads {newest}: use a newer tsdb", path.display())]
+    #[error(
+        "{} has {what} version {found}; this build reads {oldest} to {newest}: a higher one needs a newer tsdb",
+        path.display()
+    )]
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
+        /// What of it has the version.
+        what: &'static str,
         /// The version it has.
         found: u32,
+        /// The oldest version that this build reads.
+        oldest: u32,
         /// The newest version that this build reads.
         newest: u32,
     },
@@ -125,7 +132,27 @@ impl From<tsdb_core::Error> for Error {
 impl Error {
     /// An error of a block's decoder or encoder, with the file it is about.
     pub(crate) fn block(path: &Path, source: tsdb_core::Error) -> Self {
-        Self::BlockDamaged { path: path.to_owned(), source }
+        Self::of_version(path, source, |path, source| Self::BlockDamaged { path, source })
+    }
+
+    /// An error of a tombstone's decoder.
+    pub(crate) fn tombstone(path: &Path, source: tsdb_core::Error) -> Self {
+        Self::of_version(path, source, |path, source| Self::TombstoneDamaged { path, source })
+    }
+
+    /// A file of another version is not `damaged`, and nobody should move it away.
+    fn of_version(
+        path: &Path,
+        source: tsdb_core::Error,
+        damaged: impl FnOnce(PathBuf, tsdb_core::Error) -> Self,
+    ) -> Self {
+        let path = path.to_owned();
+        match source {
+            tsdb_core::Error::UnsupportedVersion { what, found, oldest, newest } => {
+                Self::UnsupportedVersion { path, what, found, oldest, newest }
+            }
+            source => damaged(path, source),
+        }
     }
 }
 

@@ -31,15 +31,20 @@ pub enum Error {
         /// What was found and what was expected.
         detail: String,
     },
-    /// The file is ours, from a newer version.
-    #[error("{path} has {format} version {found}; this build reads up to {newest}: use a newer tsdb")]
+    /// The file is ours, of a version that this build does not read.
+    #[error(
+        "{path} has {format} version {found}; this build reads {oldest} to {newest}: \
+         a higher one needs a newer tsdb"
+    )]
     UnsupportedVersion {
         /// The file.
         path: String,
-        /// What is of this version: the cold file format, or the series index in it.
+        /// What is of this version: the cold file format, the series index in it, or its label bloom.
         format: &'static str,
         /// The version found.
-        found: String,
+        found: u32,
+        /// The oldest version read.
+        oldest: u32,
         /// The newest version read.
         newest: u32,
     },
@@ -118,12 +123,9 @@ impl Error {
     /// Adds the file to an error of its series index.
     pub(crate) fn index(path: &str) -> impl Fn(IndexError) -> Self {
         move |error| match error {
-            IndexError::UnsupportedVersion { found, newest } => Self::UnsupportedVersion {
-                path: path.to_owned(),
-                format: "series index",
-                found: found.to_string(),
-                newest,
-            },
+            IndexError::UnsupportedVersion { format, found, oldest, newest } => {
+                Self::UnsupportedVersion { path: path.to_owned(), format, found, oldest, newest }
+            }
             other => Self::damaged(path, other),
         }
     }

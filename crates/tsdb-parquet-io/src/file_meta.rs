@@ -3,12 +3,14 @@
 use parquet::file::metadata::{FileMetaData, KeyValue};
 use tsdb_core::TimeRange;
 
-use crate::series_index::SERIES_INDEX_KEY;
+use crate::series_index::{LabelBloomPlace, SERIES_INDEX_KEY};
 use crate::tail::TAIL_KEY;
 use crate::{Error, Result};
 
-/// The version of the cold file format that this build writes and reads. Version 0 makes no promise yet.
-pub const FORMAT_VERSION: u32 = 0;
+/// The version of the cold file format that this build writes.
+pub const FORMAT_VERSION: u32 = 1;
+/// The oldest version that it reads.
+pub const OLDEST_READABLE_FORMAT_VERSION: u32 = 1;
 
 /// What `created_by` begins with in our files. Other tools copy key-value metadata, but write their own name.
 pub(crate) const CREATOR: &str = "tsdb-parquet-io version ";
@@ -54,6 +56,8 @@ pub struct FileMeta {
     pub time_range: TimeRange,
     /// Size of the file in bytes.
     pub bytes: u64,
+    /// Where the label bloom lies; `None` for a file without a series index.
+    pub label_bloom: Option<LabelBloomPlace>,
     /// The caller's own pairs, in their order.
     pub key_values: Vec<(String, String)>,
 }
@@ -75,21 +79,9 @@ impl FileMeta {
             .collect()
     }
 
-    /// Reads the pairs of a file that this crate wrote.
+    /// Reads the pairs of a file that this crate wrote. The series index, and in it the label bloom, is left to others.
     pub(crate) fn from_own(path: &str, file: &FileMetaData, bytes: u64) -> Result<Self> {
         let pairs = Pairs { path, file };
-        match pairs.get(VERSION_KEY)? {
-            version if version == FORMAT_VERSION.to_string() => {}
-            version => {
-                let found = version.to_owned();
-                return Err(Error::UnsupportedVersion {
-                    path: path.to_owned(),
-                    format: "cold file format",
-                    found,
-                    newest: FORMAT_VERSION,
-                });
-            }
-        }
         let rows: u64 = pairs.number(SAMPLES_KEY)?;
         if i128::from(rows) != i128::from(file.num_rows()) {
             let detail = format!("its metadata counts {rows} samples, its footer {} rows", file.num_rows());
@@ -101,14 +93,33 @@ impl FileMeta {
             TimeRange::new(pairs.number(MIN_TIME_KEY)?, pairs.number(MAX_TIME_KEY)?)
         };
         let series = pairs.number(SERIES_KEY)?;
-        Ok(Self { origin: Origin::Tsdb, rows, series, time_range, bytes, key_values: caller_pairs(file) })
+        let (label_bloom, key_values) = (None, caller_pairs(file));
+        Ok(Self { origin: Origin::Tsdb, rows, series, time_range, bytes, label_bloom, key_values })
     }
 
     /// What a foreign file's footer says.
     pub(crate) fn from_foreign(file: &FileMetaData, time_range: TimeRange, bytes: u64) -> Self {
         let rows = u64::try_from(file.num_rows()).unwrap_or_default();
-        Self { origin: Origin::Foreign, rows, series: 0, time_range, bytes, key_values: caller_pairs(file) }
+        let (series, label_bloom, key_values) = (0, None, caller_pairs(file));
+        Self { origin: Origin::Foreign, rows, series, time_range, bytes, label_bloom, key_values }
     }
+}
+
+/// Refuses a file of ours of a version that is not read. The first thing to look at once the footer is known to be whole: what
+/// else there is may have another form in another version.
+pub(crate) fn check_version(path: &str, file: &FileMetaData) -> Result<()> {
+    let found: u32 = Pairs { path, file }.number(VERSION_KEY)?;
+    let (oldest, newest) = (OLDEST_READABLE_FORMAT_VERSION, FORMAT_VERSION);
+    if (oldest..=newest).contains(&found) {
+        return Ok(());
+    }
+    Err(Error::UnsupportedVersion {
+        path: path.to_owned(),
+        format: "cold file format",
+        found,
+        oldest,
+        newest,
+    })
 }
 
 /// Refuses pairs of the caller that would take the place of ours.

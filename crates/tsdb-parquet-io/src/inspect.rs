@@ -51,6 +51,8 @@ pub struct IndexLayout {
     pub series: u32,
     /// Number and bytes of the blocks of label values.
     pub value_blocks: (usize, u64),
+    /// Number and bytes of the label blooms: one.
+    pub label_bloom: (usize, u64),
     /// Number and bytes of the blocks of series.
     pub series_blocks: (usize, u64),
     /// Number and bytes of the page tables.
@@ -83,6 +85,7 @@ impl IndexLayout {
             directory_bytes: u64::from(pointer.directory_length),
             series: directory.series(),
             value_blocks: of(BlockKind::Values),
+            label_bloom: of(BlockKind::LabelBloom),
             series_blocks: of(BlockKind::Series),
             page_tables: of(BlockKind::Pages),
             labels: labels

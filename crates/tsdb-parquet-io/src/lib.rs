@@ -22,7 +22,7 @@ pub use config::{
     DEFAULT_VALUE_ENCODING, ParquetConfig, ValueEncoding,
 };
 pub use error::{Error, Result};
-pub use file_meta::{FORMAT_VERSION, FileMeta, Origin};
+pub use file_meta::{FORMAT_VERSION, FileMeta, OLDEST_READABLE_FORMAT_VERSION, Origin};
 pub use filter_to_arrow_expression::FilterToArrowExpression;
 pub use inspect::{ColumnLayout, FileLayout, IndexLayout, IndexedLabel, Inspection, RowGroupLayout};
 pub use reader::{
@@ -32,9 +32,10 @@ pub use reader::{
 pub use seam::{ColdStorageReader, ColdStorageWriter};
 pub use series_index::{
     Block, BlockId, BlockKind, BlockLookup, BlockRef, ColumnPages, DEFAULT_INDEX_MEMORY_BYTES, DataPage,
-    Directory, IndexError, IndexPointer, IndexResult, Label, LabelNamesLookup, LabelValuesLookup,
-    MemorySpill, PageLocation, PageTable, ResolvedSeries, RowGroupPages, RowsLookup, SERIES_INDEX_KEY,
-    SERIES_INDEX_VERSION, SERIES_PER_BLOCK, Selection, SeriesBlock, SeriesEntry, SeriesIndexBuilder,
-    SeriesLookup, SeriesRows, Spill, Step, ValueBlock,
+    Directory, IndexError, IndexPointer, IndexResult, LABEL_BLOOM_VERSION, Label, LabelBloom,
+    LabelBloomPlace, LabelNamesLookup, LabelValuesLookup, MemorySpill, OLDEST_READABLE_LABEL_BLOOM_VERSION,
+    OLDEST_READABLE_SERIES_INDEX_VERSION, PageLocation, PageTable, ResolvedSeries, RowGroupPages, RowsLookup,
+    SERIES_INDEX_KEY, SERIES_INDEX_VERSION, SERIES_PER_BLOCK, Selection, SeriesBlock, SeriesEntry,
+    SeriesIndexBuilder, SeriesLookup, SeriesRows, Spill, Step, ValueBlock, WantedPairs, WrittenIndex,
 };
 pub use writer::ParquetWriter;

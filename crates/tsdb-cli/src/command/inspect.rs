@@ -113,6 +113,7 @@ fn index_json(index: &IndexLayout) -> Value {
         "bytes_per_series": (index.series > 0).then(|| index.bytes as f64 / f64::from(index.series)),
         "directory_bytes": index.directory_bytes,
         "value_blocks": blocks(index.value_blocks),
+        "label_bloom": blocks(index.label_bloom),
         "series_blocks": blocks(index.series_blocks),
         "page_tables": blocks(index.page_tables),
         "labels": labels
@@ -220,6 +221,7 @@ fn print_index(out: &mut impl Write, index: &IndexLayout) -> io::Result<()> {
     writeln!(out, "  at byte {}; directory {}", index.offset, human_bytes(index.directory_bytes))?;
     for (what, (count, bytes)) in [
         ("blocks of label values", index.value_blocks),
+        ("bloom of label values", index.label_bloom),
         ("blocks of series", index.series_blocks),
         ("page tables", index.page_tables),
     ] {

@@ -55,7 +55,7 @@ pub(super) fn explain(statistics: &QueryStatistics, json: bool) -> io::Result<()
             "samples": samples,
             "heads": heads,
             "blocks": blocks,
-            "cold_files": { "considered": cold.files_considered, "pruned": cold.files_pruned, "opened": cold.files_opened },
+            "cold_files": { "considered": cold.files_considered, "pruned": cold.files_pruned, "pruned_by_labels": cold.files_pruned_by_labels, "opened": cold.files_opened },
             "range_reads": cold.range_reads,
             "bytes_read": cold.bytes_read,
             "pages_decoded": cold.pages_decoded,
@@ -80,8 +80,8 @@ pub(super) fn explain(statistics: &QueryStatistics, json: bool) -> io::Result<()
     writeln!(out, "hot tier    {heads} heads, {blocks} blocks")?;
     writeln!(
         out,
-        "cold files  {} considered, {} pruned, {} opened",
-        cold.files_considered, cold.files_pruned, cold.files_opened
+        "cold files  {} considered, {} pruned by time, {} by labels, {} opened",
+        cold.files_considered, cold.files_pruned, cold.files_pruned_by_labels, cold.files_opened
     )?;
     writeln!(
         out,

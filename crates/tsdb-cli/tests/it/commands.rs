@@ -52,7 +52,7 @@ fn import_query_flush_restart_status() {
     assert!(
         tsdb.run(&["query", "{}", "--explain"])
             .stderr
-            .contains("cold files  1 considered, 0 pruned, 1 opened")
+            .contains("cold files  1 considered, 0 pruned by time, 0 by labels, 1 opened")
     );
     let stopped = tsdb.run(&["query", "{}", "--max-samples", "3"]);
     assert!(stopped.code == 1 && stopped.stderr.contains("raise --max-samples"), "{}", stopped.stderr);

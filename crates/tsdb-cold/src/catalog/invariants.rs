@@ -120,6 +120,7 @@ mod tests {
             series: 1,
             samples: 1,
             checksum: String::new(),
+            label_bloom: None,
         }
     }
 

@@ -9,7 +9,7 @@
 //! is fenced off.
 //!
 //! Neighbours: [`snapshot`] has the snapshot and its bytes, [`invariants`] what every commit must keep. This
-//! module knows nothing of Parquet.
+//! module knows nothing of Parquet, but that a file may have a label bloom.
 
 mod invariants;
 mod snapshot;

@@ -11,14 +11,17 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tsdb_core::{BlockId, TimeRange};
+use tsdb_parquet_io::LabelBloomPlace;
 use ulid::Ulid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::DATA_DIR;
 use crate::{Error, Partition, Result};
 
-/// The version written. Version 0 promises no compatibility yet.
-pub(crate) const FORMAT_VERSION: u32 = 0;
+/// The version that is written.
+const CURRENT_VERSION: u32 = 1;
+/// The oldest version that is read.
+const OLDEST_READABLE_VERSION: u32 = 1;
 
 /// A cold file's path under the cold root, such as `data/day=2026-01-31/01J....parquet`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,6 +98,9 @@ pub struct ColdFile {
     pub samples: u64,
     /// xxh3-64 of all its bytes, 16 hex digits.
     pub checksum: String,
+    /// Where its label bloom lies, which is read without anything else of it; `None` for a file without one.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "label_bloom")]
+    pub label_bloom: Option<LabelBloomPlace>,
 }
 
 impl ColdFile {
@@ -131,7 +137,7 @@ pub struct CatalogSnapshot {
 impl CatalogSnapshot {
     /// Numbers this edit of `previous` as its successor.
     pub(super) fn succeed(&mut self, previous: &Self, writer: &str) {
-        self.format_version = FORMAT_VERSION;
+        self.format_version = CURRENT_VERSION;
         self.number = previous.number + 1;
         self.predecessor = previous.number;
         self.writer = writer.to_owned();
@@ -170,13 +176,11 @@ impl CatalogSnapshot {
         if found != envelope.checksum {
             return Err(damaged(format!("its checksum is {found}, it says {}", envelope.checksum)));
         }
-        let Version { format_version } = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
-        if format_version > FORMAT_VERSION {
-            return Err(Error::UnsupportedVersion {
-                what: format!("catalog snapshot {path}"),
-                found: format_version,
-                newest: FORMAT_VERSION,
-            });
+        let version: Version = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+        let (found, oldest, newest) = (version.format_version, OLDEST_READABLE_VERSION, CURRENT_VERSION);
+        if !(oldest..=newest).contains(&found) {
+            let what = format!("catalog snapshot {path}");
+            return Err(Error::UnsupportedVersion { what, found, oldest, newest });
         }
         serde_json::from_str(text).map_err(|e| damaged(e.to_string()))
     }
@@ -206,6 +210,41 @@ mod shared {
         deserializer: D,
     ) -> Result<Vec<Arc<ColdFile>>, D::Error> {
         Ok(Vec::<ColdFile>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
+    }
+}
+
+/// The place of a label bloom, its checksum as text: a number of 64 bits is more than many readers of JSON keep.
+mod label_bloom {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+    use tsdb_parquet_io::LabelBloomPlace;
+
+    #[derive(Serialize, Deserialize)]
+    struct Written {
+        offset: u64,
+        bytes: u32,
+        checksum: String,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        place: &Option<LabelBloomPlace>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = |place: &LabelBloomPlace| {
+            let LabelBloomPlace { offset, bytes, checksum } = *place;
+            Written { offset, bytes, checksum: format!("{checksum:016x}") }
+        };
+        place.as_ref().map(written).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<LabelBloomPlace>, D::Error> {
+        let Some(Written { offset, bytes, checksum }) = Option::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        let wrong = |e| de::Error::custom(format!("the checksum {checksum:?} of a label bloom: {e}"));
+        let checksum = u64::from_str_radix(&checksum, 16).map_err(wrong)?;
+        Ok(Some(LabelBloomPlace { offset, bytes, checksum }))
     }
 }
 
@@ -254,6 +293,7 @@ mod tests {
                 series: 1,
                 samples: 2,
                 checksum: "00".repeat(8),
+                label_bloom: Some(LabelBloomPlace { offset: 4, bytes: 5, checksum: u64::MAX - 6 }),
             })],
             handed_over: [BlockId { sequence: 2, window_start_ms: -7_200_000, window_end_ms: 0 }].into(),
             ..CatalogSnapshot::default()
@@ -291,10 +331,43 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_named() {
-        let text = r#"{"format_version":7,"what":"ever"}"#;
+    fn a_version_that_is_not_read_is_named() {
+        for version in [0, CURRENT_VERSION + 1] {
+            let text = format!(r#"{{"format_version":{version},"what":"ever"}}"#);
+            let bytes = format!(r#"{{"checksum":"{}","snapshot":{text}}}"#, checksum_text(text.as_bytes()));
+            let error = CatalogSnapshot::decode("p", bytes.as_bytes()).unwrap_err();
+            assert!(matches!(error, Error::UnsupportedVersion { found, .. } if found == version), "{error}");
+        }
+    }
+
+    /// What later versions may add without a new number: it is passed over, here and in each file.
+    #[test]
+    fn members_that_are_not_known_are_passed_over() {
+        let written = snapshot();
+        let text = serde_json::to_string(&written).unwrap();
+        let text = text
+            .replacen('{', r#"{"a":[1,{"b":null}],"#, 1)
+            .replace(r#""level":"#, r#""tint":"red","level":"#);
         let bytes = format!(r#"{{"checksum":"{}","snapshot":{text}}}"#, checksum_text(text.as_bytes()));
-        let error = CatalogSnapshot::decode("p", bytes.as_bytes()).unwrap_err();
-        assert!(matches!(error, Error::UnsupportedVersion { found: 7, .. }), "{error}");
+        assert!(bytes.contains("tint"));
+        assert_eq!(CatalogSnapshot::decode("p", bytes.as_bytes()).unwrap(), written);
+    }
+
+    #[test]
+    fn a_file_without_a_label_bloom_says_nothing_of_it() {
+        let mut written = snapshot();
+        let with = written.encode().unwrap();
+        assert!(
+            String::from_utf8_lossy(&with)
+                .contains(r#""label_bloom":{"offset":4,"bytes":5,"checksum":"fffffffffffffff9"}"#)
+        );
+        written.files = written
+            .files
+            .iter()
+            .map(|file| Arc::new(ColdFile { label_bloom: None, ..ColdFile::clone(file) }))
+            .collect();
+        let without = written.encode().unwrap();
+        assert!(!String::from_utf8_lossy(&without).contains("label_bloom"));
+        assert_eq!(CatalogSnapshot::decode("p", &without).unwrap(), written);
     }
 }

@@ -13,6 +13,7 @@ use tsdb_core::{Labels, Matcher, SampleBuffer, Series, TimeRange};
 use tsdb_parquet_io::ParquetReader;
 
 use super::ColdView;
+use crate::open::Opener;
 use crate::{ColdFile, ColdReads, Error, Result, SeriesSource};
 
 /// What of the labels of a series is looked up.
@@ -57,8 +58,9 @@ impl ColdView {
     where
         E: From<Error> + Send + 'static,
     {
+        let opener = self.opener(matchers, range, reads);
         let source = |file: &Arc<ColdFile>| {
-            let series = self.labels_of(file, matchers, range, reads);
+            let series = self.labels_of(file, matchers, range, &opener);
             let series = series.map_ok(|labels| Series { labels, samples: SampleBuffer::default() });
             SeriesSource { sequence: file.max_sequence, series: series.map_err(E::from).boxed() }
         };
@@ -92,12 +94,12 @@ impl ColdView {
         reads: &Arc<ColdReads>,
     ) -> BoxStream<'static, Result<Vec<String>>> {
         let files = self.considered(range, reads);
-        let (view, part) = (self.clone(), part.clone());
-        let (matchers, reads) = (Arc::clone(matchers), Arc::clone(reads));
+        let opener = self.opener(matchers, range, reads);
+        let (view, part, matchers) = (self.clone(), part.clone(), Arc::clone(matchers));
         let look_up = move |file: Arc<ColdFile>| {
             let (view, part) = (view.clone(), part.clone());
-            let (matchers, reads) = (Arc::clone(&matchers), Arc::clone(&reads));
-            async move { view.look_up_in(&file, part, matchers, range, &reads).await }
+            let (matchers, opener) = (Arc::clone(&matchers), opener.clone());
+            async move { view.look_up_in(&file, part, matchers, range, &opener).await }
         };
         stream::iter(files).then(look_up).boxed()
     }
@@ -108,16 +110,16 @@ impl ColdView {
         part: Part,
         matchers: Arc<[Matcher]>,
         range: TimeRange,
-        reads: &Arc<ColdReads>,
+        opener: &Opener,
     ) -> Result<Vec<String>> {
         if self.is_untouched(file) {
-            let reader = reads.open(&self.cache, Arc::clone(&self.store), file).await?;
+            let Some(reader) = opener.open(file).await? else { return Ok(Vec::new()) };
             let looked_up = stream::once(part.of_reader(reader.clone(), matchers, range)).boxed();
-            let found = reads.counted(&reader, looked_up).try_concat().await;
+            let found = opener.reads().counted(&reader, looked_up).try_concat().await;
             return found.map_err(Error::file(&file.path.path()));
         }
         let mut found = BTreeSet::new();
-        let mut series = self.labels_of(file, &matchers, range, reads);
+        let mut series = self.labels_of(file, &matchers, range, opener);
         while let Some(labels) = series.try_next().await? {
             part.of_labels(&labels, &mut found);
         }
@@ -134,20 +136,19 @@ impl ColdView {
         file: &Arc<ColdFile>,
         matchers: &Arc<[Matcher]>,
         range: TimeRange,
-        reads: &Arc<ColdReads>,
+        opener: &Opener,
     ) -> BoxStream<'static, Result<Labels>> {
         let deletes = file.deletes(&self.live.tombstones);
         if !deletes.is_empty() {
-            let source = self.source::<Error>(file, deletes, matchers, range, reads);
+            let source = self.source::<Error>(file, deletes, matchers, range, opener);
             return source.series.map_ok(|series| series.labels).boxed();
         }
-        let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
-        let (file, matchers, reads) = (Arc::clone(file), Arc::clone(matchers), Arc::clone(reads));
+        let (file, matchers, opener) = (Arc::clone(file), Arc::clone(matchers), opener.clone());
         let open = async move {
-            let reader = reads.open(&cache, store, &file).await?;
-            let labels = reads.counted(&reader, reader.series_labels(matchers, range));
+            let Some(reader) = opener.open(&file).await? else { return Ok(stream::empty().boxed()) };
+            let labels = opener.reads().counted(&reader, reader.series_labels(matchers, range));
             // The stream holds on to the file, so that its bytes stay.
-            Ok::<_, Error>(labels.map_err(move |error| Error::file(&file.path.path())(error)))
+            Ok::<_, Error>(labels.map_err(move |error| Error::file(&file.path.path())(error)).boxed())
         };
         stream::once(open).try_flatten().boxed()
     }

@@ -109,6 +109,7 @@ impl ColdFileWriter {
             series: written.meta.series,
             samples: written.meta.rows,
             checksum: hex(written.checksum),
+            label_bloom: written.meta.label_bloom,
         }))
     }
 
@@ -136,7 +137,8 @@ impl ColdFileWriter {
             .await
             .map_err(Error::file(path))?;
         let (read, wrote) = (reader.file_meta(), &written.meta);
-        if (read.rows, read.series, read.time_range) != (wrote.rows, wrote.series, wrote.time_range) {
+        let says = |meta: &FileMeta| (meta.rows, meta.series, meta.time_range, meta.label_bloom);
+        if says(read) != says(wrote) {
             let detail = format!("its footer says {read:?}, {wrote:?} was written");
             return Err(Error::Verification { path: path.to_string(), detail });
         }

@@ -8,6 +8,8 @@ mod cache;
 mod compact;
 /// Deletes: tombstones over files and over what is converted later.
 mod delete;
+/// Label blooms: what is opened, what is not, damage.
+mod label_bloom;
 /// The whole life of files on a store that fails, at every operation.
 mod lifecycle;
 /// The catalog made anew from the files.

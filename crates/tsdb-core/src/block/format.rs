@@ -12,10 +12,10 @@ use crate::{Error, Result, TimeRange};
 pub(super) const HEADER_MAGIC: [u8; 8] = *b"TSDBBLK1";
 /// The last bytes of a block: what is cut off at any place cannot end so by being a prefix.
 pub(super) const FOOTER_MAGIC: [u8; 8] = *b"1KLBBDST";
-/// The version that is written. Version 0 is a draft: no compatibility is promised yet.
-pub(super) const CURRENT_VERSION: u32 = 0;
+/// The version that is written.
+pub(super) const CURRENT_VERSION: u32 = 1;
 /// The oldest version that is read.
-pub(super) const OLDEST_READABLE_VERSION: u32 = 0;
+pub(super) const OLDEST_READABLE_VERSION: u32 = 1;
 
 /// Magic, version, CRC32C of both.
 pub(super) const HEADER_BYTES: usize = 16;

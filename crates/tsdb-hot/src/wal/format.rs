@@ -11,6 +11,7 @@
 //! covers what is before it. The high bit of a type marks the last record of a group, and a group counts as a whole or not
 //! at all. This module decodes slices; it opens nothing and decides nothing about damage.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,8 +26,10 @@ use crate::{Error, Result};
 
 /// First bytes of a segment.
 pub(crate) const MAGIC: [u8; 8] = *b"TSDBWAL\n";
-/// The format version that is written, and the only one that is read.
-pub(crate) const VERSION: u32 = 0;
+/// The format version that is written.
+const CURRENT_VERSION: u32 = 1;
+/// The oldest version that is read.
+const OLDEST_READABLE_VERSION: u32 = 1;
 /// Bytes of a segment's header.
 pub(crate) const HEADER_BYTES: usize = 52;
 /// Bytes of a record before its payload.
@@ -121,7 +124,7 @@ impl Header {
         let previous = self.previous.unwrap_or(none);
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&CURRENT_VERSION.to_le_bytes());
         out.extend_from_slice(&flags.to_le_bytes());
         out.extend_from_slice(&self.id.generation.to_le_bytes());
         out.extend_from_slice(&self.id.number.to_le_bytes());
@@ -147,10 +150,14 @@ impl Header {
         if crc32c::crc32c(&header[..HEADER_BYTES - 4]) != u32_at(HEADER_BYTES - 4) {
             return Err(HeaderFault::Damaged("the checksum of the header is wrong"));
         }
-        if u32_at(8) != VERSION {
-            return Err(HeaderFault::Version(u32_at(8)));
+        let found = u32_at(8);
+        if !(OLDEST_READABLE_VERSION..=CURRENT_VERSION).contains(&found) {
+            return Err(HeaderFault::Version(found));
         }
         let flags = u32_at(12);
+        if flags & !(FLAG_FRESH_NUMBERS | FLAG_HAS_PREVIOUS) != 0 {
+            return Err(HeaderFault::Damaged("the header has flags that this version does not know"));
+        }
         let previous =
             SegmentEnd { id: SegmentId { generation: u64_at(32), number: u32_at(28) }, bytes: u64_at(40) };
         Ok(Self {
@@ -166,6 +173,19 @@ impl Header {
 pub(crate) enum HeaderFault {
     Damaged(&'static str),
     Version(u32),
+}
+
+impl HeaderFault {
+    /// The error of the segment at `path` where the version is at fault; else what is damaged.
+    pub(crate) fn unsupported(self, path: PathBuf) -> Result<&'static str, Error> {
+        match self {
+            Self::Damaged(detail) => Ok(detail),
+            Self::Version(found) => {
+                let (oldest, newest) = (OLDEST_READABLE_VERSION, CURRENT_VERSION);
+                Err(Error::UnsupportedVersion { path, what: "log segment", found, oldest, newest })
+            }
+        }
+    }
 }
 
 /// Writes the records of one group.

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use tsdb_vfs::Vfs;
 
 use super::format::{
-    HEADER_BYTES, Header, HeaderFault, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, Record, RecordType, VERSION,
-    synced_after, void_record,
+    HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, Record, RecordType, synced_after,
+    void_record,
 };
 use super::replay::{Access, Segments, list};
 use super::{SegmentEnd, SegmentId};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Where the damaged files are kept, in the log's directory.
 const DAMAGED_DIR: &str = "damaged";
@@ -115,9 +115,10 @@ impl Walker<'_> {
         let anew = Header { id, fresh_numbers: true, previous: self.newest };
         let found = match Header::decode(bytes) {
             Ok(found) if found.id == id => found,
-            Ok(_) | Err(HeaderFault::Damaged(_)) => return Ok((anew, None)),
-            Err(HeaderFault::Version(found)) => {
-                return Err(Error::UnsupportedVersion { path: path.to_owned(), found, newest: VERSION });
+            Ok(_) => return Ok((anew, None)),
+            Err(fault) => {
+                fault.unsupported(path.to_owned())?;
+                return Ok((anew, None));
             }
         };
         let first_of_all = self.newest.is_none();

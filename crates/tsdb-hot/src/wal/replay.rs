@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tsdb_vfs::Vfs;
 
 use super::apply::Apply;
-use super::format::{HEADER_BYTES, Header, HeaderFault, Record, RecordType, VERSION, synced_after};
+use super::format::{HEADER_BYTES, Header, HeaderFault, Record, RecordType, synced_after};
 use super::{SegmentEnd, SegmentId, finish_drop};
 use crate::head::Generation;
 use crate::registry::{Registry, SeriesId};
@@ -197,12 +197,11 @@ impl Reader<'_> {
 
     /// The header, after its place in the chain of segments was checked.
     fn header(&self, id: SegmentId, bytes: &[u8]) -> Result<Header> {
-        let header = Header::decode(bytes).map_err(|fault| match fault {
-            HeaderFault::Damaged(detail) => self.damaged(id, 0, detail),
-            HeaderFault::Version(found) => {
-                Error::UnsupportedVersion { path: self.dir.join(id.file_name()), found, newest: VERSION }
-            }
-        })?;
+        let fault = |fault: HeaderFault| match fault.unsupported(self.dir.join(id.file_name())) {
+            Ok(detail) => self.damaged(id, 0, detail),
+            Err(unsupported) => unsupported,
+        };
+        let header = Header::decode(bytes).map_err(fault)?;
         if header.id != id {
             return Err(self.damaged(id, 0, "its header is that of another segment"));
         }

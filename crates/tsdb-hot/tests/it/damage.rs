@@ -185,7 +185,7 @@ fn a_newer_version_says_so() {
         bytes[48..52].copy_from_slice(&crc.to_le_bytes());
     }
     let (_, opened) = open_with(&files);
-    assert!(matches!(opened, Err(Error::UnsupportedVersion { found: 7, newest: 0, .. })));
+    assert!(matches!(opened, Err(Error::UnsupportedVersion { found: 7, oldest: 1, newest: 1, .. })));
 }
 
 #[test]

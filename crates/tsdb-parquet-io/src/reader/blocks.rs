@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 
 use super::ColdFileMetadata;
 use super::source::Source;
-use crate::series_index::{Block, BlockId, BlockLookup, Directory, PageTable, Step};
+use crate::series_index::{Block, BlockId, BlockKind, BlockLookup, Directory, PageTable, Step};
 use crate::{Error, Result};
 
 /// Bytes of decoded blocks that a reader keeps for itself when it is given no cache.
@@ -148,6 +148,10 @@ impl IndexReader {
         for block in &self.directory.blocks()[first..] {
             if block.range().end > end {
                 break;
+            }
+            // Who has opened the file needs no bloom any more.
+            if block.kind == BlockKind::LabelBloom {
+                continue;
             }
             let start = (block.offset - at) as usize;
             self.decode(block.id, &bytes[start..start + block.stored_len as usize])?;

@@ -17,7 +17,7 @@ use super::blocks::FileId;
 use super::contain::contain;
 use super::page_index;
 use super::source::Source;
-use crate::file_meta::{CREATOR, value_of};
+use crate::file_meta::{CREATOR, check_version, value_of};
 use crate::filter_to_arrow_expression::time_range_of;
 use crate::series_index::{Directory, IndexPointer, SERIES_INDEX_KEY};
 use crate::tail::{MAGIC, TAIL_KEY, TRAILER_BYTES, TailChecks, footer_len};
@@ -225,6 +225,7 @@ async fn own_tail(
     let checks = TailChecks::parse(value)
         .filter(|checks| checks.matches_footer(footer, value) && checks.tail_offset <= tail.footer_at)
         .ok_or_else(|| Error::damaged(path, "its footer does not match its checksum"))?;
+    check_version(path, metadata.file_metadata())?;
     let pointer = if with_index { index_pointer(path, &metadata, checks.tail_offset)? } else { None };
     let directory_at = pointer.as_ref().map(|(_, directory)| directory.start);
     tail.reach(source, directory_at.unwrap_or(checks.tail_offset)).await?;
@@ -257,6 +258,7 @@ fn index_pointer(
 ) -> Result<Option<(IndexPointer, Range<u64>)>> {
     let Some(value) = value_of(metadata.file_metadata(), SERIES_INDEX_KEY) else { return Ok(None) };
     let wrong = || Error::damaged(path, format!("the metadata key {SERIES_INDEX_KEY} is {value:?}"));
+    IndexPointer::check_version(value).map_err(Error::index(path))?;
     let pointer = IndexPointer::parse(value).ok_or_else(wrong)?;
     let directory = pointer.directory().map_err(Error::index(path))?;
     if directory.end > end { Err(wrong()) } else { Ok(Some((pointer, directory))) }
@@ -283,7 +285,7 @@ impl Footer {
         let schema = self.arrow.schema();
         let mapper = SchemaMapper::from_schema(schema).map_err(Error::not_samples(path))?;
         let file = self.arrow.metadata().file_metadata();
-        let meta = if self.own.is_some() {
+        let mut meta = if self.own.is_some() {
             FileMeta::from_own(path, file, self.len)?
         } else {
             FileMeta::from_foreign(file, time_range_of(self.arrow.metadata(), schema), self.len)
@@ -292,6 +294,7 @@ impl Footer {
         if index.as_ref().is_some_and(|index| u64::from(index.series()) != meta.series) {
             return Err(Error::damaged(path, "its series index has other series than its metadata"));
         }
+        meta.label_bloom = index.as_ref().and_then(|index| index.label_bloom());
         Ok(ColdFileMetadata { arrow: self.arrow, mapper, meta, index, file_id: FileId::next() })
     }
 

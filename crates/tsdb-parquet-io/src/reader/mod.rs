@@ -13,6 +13,7 @@ mod contain;
 mod footer;
 mod foreign;
 mod indexed;
+mod label_bloom;
 mod lookups;
 mod page;
 mod page_index;

@@ -64,7 +64,7 @@ impl ParquetReader {
         }
         let mut region = Vec::new();
         let pointer = builder.finish(region_offset, row_groups, &mut region);
-        let pointer = pointer.map_err(Error::index(self.source.path()))?;
+        let pointer = pointer.map_err(Error::index(self.source.path()))?.pointer;
         Ok(RebuiltIndex { pointer, region, series: count, samples })
     }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{BlockId, BlockKind, Directory, IndexError, IndexResult, PageTable, SeriesBlock, ValueBlock};
+use super::{
+    BlockId, BlockKind, Directory, IndexError, IndexResult, LabelBloom, PageTable, SeriesBlock, ValueBlock,
+};
 
 /// Blocks that a lookup asks for at a time: a bound on what it keeps in memory.
 pub(super) const BLOCKS_AT_A_TIME: usize = 16;
@@ -14,6 +16,8 @@ pub(super) const BLOCKS_AT_A_TIME: usize = 16;
 pub enum Block {
     /// Values of labels, each with its postings.
     Values(Arc<ValueBlock>),
+    /// Which pairs of label and value there are, about.
+    LabelBloom(BlockId, Arc<LabelBloom>),
     /// Of each series its rows, times and labels.
     Series(Arc<SeriesBlock>),
     /// Where the pages of a row group lie.
@@ -28,6 +32,11 @@ impl Block {
     pub fn decode(stored: &[u8], id: BlockId, directory: &Directory) -> IndexResult<Self> {
         Ok(match directory.block(id).map(|block| block.kind) {
             Some(BlockKind::Values) => Self::Values(Arc::new(ValueBlock::decode(stored, id, directory)?)),
+            Some(BlockKind::LabelBloom) => {
+                let block = directory.expect_block(id, BlockKind::LabelBloom)?;
+                let bloom = LabelBloom::decode_raw(&block.open(stored)?, block.place())?;
+                Self::LabelBloom(id, Arc::new(bloom))
+            }
             Some(BlockKind::Series) => Self::Series(Arc::new(SeriesBlock::decode(stored, id, directory)?)),
             _ => Self::Pages(Arc::new(PageTable::decode(stored, id, directory)?)),
         })
@@ -38,6 +47,7 @@ impl Block {
     pub fn id(&self) -> BlockId {
         match self {
             Self::Values(block) => block.id(),
+            Self::LabelBloom(id, _) => *id,
             Self::Series(block) => block.id(),
             Self::Pages(block) => block.id(),
         }
@@ -48,6 +58,7 @@ impl Block {
     pub fn memory_bytes(&self) -> usize {
         match self {
             Self::Values(block) => block.memory_bytes(),
+            Self::LabelBloom(_, bloom) => bloom.memory_bytes(),
             Self::Series(block) => block.memory_bytes(),
             Self::Pages(block) => block.memory_bytes(),
         }

@@ -72,6 +72,12 @@ impl<'a> Cursor<'a> {
         Ok(self.take(1)?[0])
     }
 
+    pub(super) fn u32(&mut self) -> IndexResult<u32> {
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(self.take(4)?);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
     /// A LEB128 varint of at most 64 bits.
     #[inline]
     pub(super) fn varint(&mut self) -> IndexResult<u64> {

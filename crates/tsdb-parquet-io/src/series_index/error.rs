@@ -19,11 +19,17 @@ pub enum IndexError {
         /// What was found and what was expected.
         detail: String,
     },
-    /// An index of a version that this build does not read.
-    #[error("the series index has version {found}; this build reads up to {newest}: use a newer tsdb")]
+    /// An index, or a part of one, of a version that this build does not read.
+    #[error(
+        "the {format} has version {found}; this build reads {oldest} to {newest}: a higher one needs a newer tsdb"
+    )]
     UnsupportedVersion {
+        /// What has the version.
+        format: &'static str,
         /// The version found.
         found: u32,
+        /// The oldest version read.
+        oldest: u32,
         /// The newest version read.
         newest: u32,
     },

@@ -45,7 +45,7 @@ fn index(series: u32) -> (Vec<u8>, IndexPointer) {
     let column = ColumnPages { dictionary: Some(location), data: vec![DataPage { location, first_row: 0 }] };
     let groups = [RowGroupPages { rows, columns: vec![column; 3] }];
     let mut region = Vec::new();
-    let pointer = builder.finish(0, &groups, &mut region).unwrap();
+    let pointer = builder.finish(0, &groups, &mut region).unwrap().pointer;
     (region, pointer)
 }
 

@@ -37,6 +37,8 @@ pub enum BlockKind {
     Directory,
     /// Values of labels, each with its postings.
     Values,
+    /// Which pairs of label and value there are, about.
+    LabelBloom,
     /// Of each series its rows, times and labels.
     Series,
     /// Where the pages of a row group lie.
@@ -51,6 +53,7 @@ impl fmt::Display for BlockKind {
             Self::Region => "region",
             Self::Directory => "directory",
             Self::Values => "value block",
+            Self::LabelBloom => "label bloom",
             Self::Series => "series block",
             Self::Pages => "page table",
             Self::Spill => "spilled part",

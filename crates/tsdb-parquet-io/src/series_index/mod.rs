@@ -9,15 +9,16 @@
 //! footer's offsets never look:
 //!
 //! ```text
-//! +--------+---------+--------------+---------------+--------------+-------------+-----------+
-//! | "TSIX" | version | value blocks | series blocks | value blocks | page tables | directory |
-//! |        | u32     | of one label |               | of several   |             |           |
-//! +--------+---------+--------------+---------------+--------------+-------------+-----------+
+//! +--------+---------+--------------+-------+---------------+--------------+-------------+-----------+
+//! | "TSIX" | version | value blocks | label | series blocks | value blocks | page tables | directory |
+//! |        | u32     | of one label | bloom |               | of several   |             |           |
+//! +--------+---------+--------------+-------+---------------+--------------+-------------+-----------+
 //! ```
 //!
 //! What is needed most often lies last, and comes with the read of the file's end. The [`IndexPointer`] in the file's
 //! key-value metadata names the region and the directory's checksum; the [`Directory`] names every block with its
-//! length and checksum, so that no damaged byte becomes a wrong answer.
+//! length and checksum, so that no damaged byte becomes a wrong answer. One block is asked before the file is opened: the
+//! [`LabelBloom`] tells, about, which values its labels have.
 //!
 //! *Series ordinals* follow the order of rows. The values of a label are numbered from 1 in the order of their bytes;
 //! number 0 means that a series lacks the label.
@@ -37,6 +38,7 @@ mod error;
 #[cfg(test)]
 mod forged;
 mod frame;
+mod label_bloom;
 mod label_values;
 mod page_table;
 mod pointer;
@@ -47,11 +49,16 @@ mod series_block;
 mod value_block;
 
 pub use block::{Block, BlockLookup, Step};
-pub use build::{DEFAULT_INDEX_MEMORY_BYTES, MemorySpill, SeriesEntry, SeriesIndexBuilder, Spill};
+pub use build::{
+    DEFAULT_INDEX_MEMORY_BYTES, MemorySpill, SeriesEntry, SeriesIndexBuilder, Spill, WrittenIndex,
+};
 pub(crate) use directory::REGION_HEAD;
-pub use directory::{Directory, Label, SERIES_INDEX_VERSION};
+pub use directory::{Directory, Label, OLDEST_READABLE_SERIES_INDEX_VERSION, SERIES_INDEX_VERSION};
 pub use error::{IndexError, IndexResult};
 pub use frame::{BlockId, BlockKind, BlockRef};
+pub use label_bloom::{
+    LABEL_BLOOM_VERSION, LabelBloom, LabelBloomPlace, OLDEST_READABLE_LABEL_BLOOM_VERSION, WantedPairs,
+};
 pub use label_values::{LabelNamesLookup, LabelValuesLookup};
 pub use page_table::{ColumnPages, DataPage, PageLocation, PageTable, RowGroupPages};
 pub use pointer::{IndexPointer, SERIES_INDEX_KEY};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::Place;
-use super::{BlockKind, IndexResult};
+use super::{BlockKind, IndexError, IndexResult, OLDEST_READABLE_SERIES_INDEX_VERSION, SERIES_INDEX_VERSION};
 
 /// The key of the pair in the Parquet file's key-value metadata.
 pub const SERIES_INDEX_KEY: &str = "tsdb.series_index";
@@ -18,9 +18,9 @@ pub const SERIES_INDEX_KEY: &str = "tsdb.series_index";
 /// ```
 /// use tsdb_parquet_io::IndexPointer;
 /// let pointer =
-///     IndexPointer { version: 0, offset: 4096, length: 300, directory_length: 100, directory_hash: 0xfeed };
+///     IndexPointer { version: 1, offset: 4096, length: 300, directory_length: 100, directory_hash: 0xfeed };
 /// let value = pointer.to_value();
-/// assert_eq!(value, "0000 00000000000000004096 00000000000000000300 0000000100 000000000000feed");
+/// assert_eq!(value, "0001 00000000000000004096 00000000000000000300 0000000100 000000000000feed");
 /// assert_eq!(IndexPointer::parse(&value), Some(pointer));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,21 @@ impl IndexPointer {
         };
         // The one text of a pointer, so that no other bytes mean the same.
         (pointer.to_value() == value).then_some(pointer)
+    }
+
+    /// Refuses the text of a pointer to an index of a version that is not read, in which all behind the version may have
+    /// another form. One that does not begin with a version at all is not refused here.
+    ///
+    /// # Errors
+    /// [`IndexError::UnsupportedVersion`].
+    pub fn check_version(value: &str) -> IndexResult<()> {
+        let version = value.get(..DIGITS[0]).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+        let Some(found) = version.and_then(|digits| digits.parse().ok()) else { return Ok(()) };
+        let (oldest, newest) = (OLDEST_READABLE_SERIES_INDEX_VERSION, SERIES_INDEX_VERSION);
+        if (oldest..=newest).contains(&found) {
+            return Ok(());
+        }
+        Err(IndexError::UnsupportedVersion { format: "series index", found, oldest, newest })
     }
 
     /// The bytes of the region in the file.

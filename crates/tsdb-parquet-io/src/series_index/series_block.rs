@@ -265,17 +265,19 @@ mod tests {
         let mut raw = Vec::new();
         let rows = builder.finish(0, &mut raw);
         let stored = Compressor::for_blocks().compress(&raw, &[]).unwrap().to_vec();
+        // Before the series there is the label bloom, of which nothing is asked here.
         let block = BlockRef {
-            id: BlockId(0),
+            id: BlockId(1),
             kind: BlockKind::Series,
             offset: 8,
             stored_len: stored.len() as u32,
             raw_len: raw.len() as u32,
             hash: xxh3_64(&stored),
         };
-        let directory =
-            Directory { series: 2, series_rows: vec![0, rows], blocks: vec![block], ..Directory::default() };
-        SeriesBlock::decode(&stored, BlockId(0), &directory)
+        let bloom = BlockRef { id: BlockId(0), kind: BlockKind::LabelBloom, ..block };
+        let (series_rows, blocks) = (vec![0, rows], vec![bloom, block]);
+        let directory = Directory { series: 2, series_rows, blocks, ..Directory::default() };
+        SeriesBlock::decode(&stored, BlockId(1), &directory)
     }
 
     #[test]

@@ -152,9 +152,11 @@ impl<W: Write + Send> FileEncoder<W> {
     pub(super) fn finish(mut self, mut meta: FileMeta) -> Result<(FileMeta, W)> {
         self.end_group()?;
         if let Some(index) = self.index.take() {
-            let pointer = index.finish(self.file.bytes_written() as u64, &mut IndexSink(&mut self.file))?;
-            self.file
-                .append_key_value_metadata(KeyValue::new(SERIES_INDEX_KEY.to_owned(), pointer.to_value()));
+            let offset = self.file.bytes_written() as u64;
+            let written = index.finish(offset, &mut IndexSink(&mut self.file))?;
+            let value = written.pointer.to_value();
+            self.file.append_key_value_metadata(KeyValue::new(SERIES_INDEX_KEY.to_owned(), value));
+            meta.label_bloom = Some(written.label_bloom);
         }
         for pair in meta.to_key_values() {
             self.file.append_key_value_metadata(pair);

@@ -12,8 +12,8 @@ use tsdb_core::{Labels, Series, TimeRange};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::series_index::{
-    ColumnPages, DEFAULT_INDEX_MEMORY_BYTES, DataPage, IndexPointer, MemorySpill, PageLocation,
-    RowGroupPages, SeriesEntry, SeriesIndexBuilder, Spill,
+    ColumnPages, DEFAULT_INDEX_MEMORY_BYTES, DataPage, MemorySpill, PageLocation, RowGroupPages, SeriesEntry,
+    SeriesIndexBuilder, Spill, WrittenIndex,
 };
 use crate::{ParquetConfig, Result};
 
@@ -90,7 +90,7 @@ impl IndexWriter {
     }
 
     /// Writes the region, which begins at byte `offset` of the file.
-    pub(super) fn finish(mut self, offset: u64, out: &mut impl Write) -> Result<IndexPointer> {
+    pub(super) fn finish(mut self, offset: u64, out: &mut impl Write) -> Result<WrittenIndex> {
         self.end_series()?;
         Ok(self.builder.finish(offset, &self.row_groups, out)?)
     }

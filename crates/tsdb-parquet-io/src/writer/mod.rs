@@ -84,6 +84,7 @@ impl<W: Write + Send> ParquetWriter<W> {
             series: self.order.series(),
             time_range: self.order.time_range(),
             bytes: 0,
+            label_bloom: None,
             key_values: self.config.key_values,
         };
         encoder.finish(meta)

@@ -84,7 +84,7 @@ fn forge(
     let mut builder = SeriesIndexBuilder::new();
     all.iter().for_each(|entry| builder.push(entry).expect("memory"));
     let mut region = Vec::new();
-    let pointer = builder.finish(at, &groups, &mut region).expect("memory");
+    let pointer = builder.finish(at, &groups, &mut region).expect("memory").pointer;
     if region.len() as u64 > len {
         return None;
     }
@@ -92,7 +92,7 @@ fn forge(
     forged[at as usize..at as usize + region.len()].copy_from_slice(&region);
     let key = SERIES_INDEX_KEY.as_bytes();
     let key = forged.windows(key.len()).rposition(|window| window == key).expect("the key") + key.len();
-    let value = forged[key..].windows(5).position(|window| window == b"0000 ").expect("its value") + key;
+    let value = forged[key..].windows(5).position(|window| window == b"0001 ").expect("its value") + key;
     let text = pointer.to_value();
     forged[value..value + text.len()].copy_from_slice(text.as_bytes());
     reseal(&mut forged);

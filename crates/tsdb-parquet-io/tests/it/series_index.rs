@@ -53,7 +53,7 @@ fn build(series: &[Known], memory_budget_bytes: usize) -> Built {
         builder.push(&SeriesEntry { labels, rows, time_range, has_floats, has_histograms }).unwrap();
     }
     let mut region = Vec::new();
-    let pointer = builder.finish(REGION_OFFSET, &row_groups(series), &mut region).unwrap();
+    let pointer = builder.finish(REGION_OFFSET, &row_groups(series), &mut region).unwrap().pointer;
     assert_eq!(pointer.length, region.len() as u64);
     assert_eq!(IndexPointer::parse(&pointer.to_value()), Some(pointer));
     assert!(region.starts_with(b"TSIX"));
@@ -315,11 +315,11 @@ fn no_flipped_byte_and_no_truncation_goes_unnoticed() {
         let error = intact(&region[..at]).unwrap_err();
         assert!(matches!(error, IndexError::Damaged { offset, .. } if offset >= REGION_OFFSET), "{error}");
     }
-    let newer = IndexPointer { version: 1, ..pointer };
+    let newer = IndexPointer { version: 2, ..pointer };
     let stored = &region[region.len() - pointer.directory_length as usize..];
     assert!(matches!(
         Directory::decode(stored, &newer),
-        Err(IndexError::UnsupportedVersion { found: 1, .. })
+        Err(IndexError::UnsupportedVersion { found: 2, .. })
     ));
 }
 

@@ -7,10 +7,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::super::bytes::Cursor;
 use super::super::directory::{Label, ValuesAt};
 use super::super::frame::Compressor;
+use super::super::label_bloom::LabelBloomBuilder;
 use super::super::postings::{OrdinalRun, SetEncoder};
 use super::super::series_block::SeriesBlockBuilder;
 use super::super::value_block::{SectionBuilder, VALUE_BLOCK_BYTES, shared_prefix};
-use super::super::{BlockId, BlockKind, BlockRef, IndexResult, SERIES_PER_BLOCK};
+use super::super::{BlockId, BlockKind, BlockRef, IndexResult, LabelBloomPlace, SERIES_PER_BLOCK};
 use super::run::Replay;
 use super::spill::Spilling;
 
@@ -72,6 +73,7 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 /// Takes the values of one label after the other, sorted, and makes blocks of them.
 #[derive(Debug, Default)]
 pub(super) struct ValueWriter {
+    bloom: LabelBloomBuilder,
     section: SectionBuilder,
     /// For a label with blocks of its own: the set of the empty value, if not all series have the label, and the texts of
     /// the values, if they are short together.
@@ -91,6 +93,11 @@ pub(super) struct ValueWriter {
 }
 
 impl ValueWriter {
+    /// Begins a label.
+    pub(super) fn begin_label(&mut self, name: &str) {
+        self.bloom.begin_label(name);
+    }
+
     /// Adds series that have the next value; runs come in ascending order.
     pub(super) fn run(&mut self, run: OrdinalRun) {
         self.set.push(run);
@@ -114,6 +121,7 @@ impl ValueWriter {
             }
             return Ok(());
         }
+        self.bloom.value(value);
         if self.has_texts {
             self.beside.push_text(value, &mut self.text_set);
             if self.beside.text_bytes() > TEXT_BYTES_MAX {
@@ -151,6 +159,7 @@ impl ValueWriter {
         sink: &mut BlockSink<impl Write>,
         spill: &mut Spilling,
     ) -> IndexResult<Label> {
+        self.bloom.end_label(&name);
         let (mut shared, mut has_texts) = (None, false);
         if self.own.is_empty() && !self.section.is_full() {
             shared = Some(self.shared.add(&mut self.section, 1, sink, spill)?);
@@ -165,6 +174,14 @@ impl ValueWriter {
         self.shared.label += 1;
         let (values, series) = (std::mem::take(&mut self.values), self.series);
         Ok(Label { name, values, series, own: std::mem::take(&mut self.own), has_texts, shared })
+    }
+
+    /// Writes the bloom of all labels, which were all added.
+    pub(super) fn label_bloom(&mut self, sink: &mut BlockSink<impl Write>) -> IndexResult<LabelBloomPlace> {
+        let mut raw = Vec::new();
+        std::mem::take(&mut self.bloom).finish(&mut raw);
+        let block = sink.block(BlockKind::LabelBloom, &raw, &[])?;
+        Ok(LabelBloomPlace::of(&sink.blocks[block.0 as usize]))
     }
 
     /// Ends the last label: the shared blocks, to be written later.

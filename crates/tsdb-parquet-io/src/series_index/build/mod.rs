@@ -19,8 +19,8 @@ use tsdb_core::{Labels, TimeRange};
 use super::bytes::Place;
 use super::directory::{Directory, Label, REGION_HEAD};
 use super::{
-    BlockId, BlockKind, IndexError, IndexPointer, IndexResult, RowGroupPages, SERIES_INDEX_VERSION,
-    page_table,
+    BlockId, BlockKind, IndexError, IndexPointer, IndexResult, LabelBloomPlace, RowGroupPages,
+    SERIES_INDEX_VERSION, page_table,
 };
 use emit::{BlockSink, SeriesWriter, ValueWriter, write_shared};
 use merge::{Merge, SpilledRun};
@@ -49,6 +49,15 @@ pub struct SeriesEntry<'a> {
     pub has_histograms: bool,
 }
 
+/// Where an index was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenIndex {
+    /// What a reader finds the index by.
+    pub pointer: IndexPointer,
+    /// What a reader finds the label bloom by, without the rest of the index.
+    pub label_bloom: LabelBloomPlace,
+}
+
 /// Builds the series index of a file: takes its series in the order of rows, then writes the region in one go.
 ///
 /// ```
@@ -61,7 +70,7 @@ pub struct SeriesEntry<'a> {
 /// builder.push(&SeriesEntry { labels: &labels, rows: 5, time_range, has_floats: true, has_histograms: false })?;
 ///
 /// let mut region = Vec::new();
-/// let pointer = builder.finish(4, &[], &mut region)?;
+/// let pointer = builder.finish(4, &[], &mut region)?.pointer;
 /// let stored = &region[region.len() - pointer.directory_length as usize..];
 /// assert_eq!(Directory::decode(stored, &pointer)?.series(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -153,7 +162,7 @@ impl SeriesIndexBuilder {
         region_offset: u64,
         row_groups: &[RowGroupPages],
         out: &mut impl Write,
-    ) -> IndexResult<IndexPointer> {
+    ) -> IndexResult<WrittenIndex> {
         let grouped = row_groups.iter().map(|group| group.rows).sum::<u64>();
         if !row_groups.is_empty() && grouped != self.rows {
             let detail = format!("row groups of {grouped} rows for series of {}", self.rows);
@@ -171,7 +180,7 @@ impl SeriesIndexBuilder {
         if self.series > 0 {
             (directory.start_ms, directory.end_ms) = (self.time_range.start_ms, self.time_range.end_ms);
         }
-        let shared = self.values_and_series(&mut directory, &mut sink)?;
+        let (label_bloom, shared) = self.values_and_series(&mut directory, &mut sink)?;
         directory.shared_blocks = shared.len() as u32;
         write_shared(&shared, &mut sink, &mut self.spill)?;
         directory.row_group_rows.push(0);
@@ -189,15 +198,18 @@ impl SeriesIndexBuilder {
         let raw = directory.encode(&mut cuts);
         let (directory_length, directory_hash) = sink.directory(&raw, &cuts)?;
         let (version, length) = (SERIES_INDEX_VERSION, sink.offset - region_offset);
-        Ok(IndexPointer { version, offset: region_offset, length, directory_length, directory_hash })
+        let pointer =
+            IndexPointer { version, offset: region_offset, length, directory_length, directory_hash };
+        Ok(WrittenIndex { pointer, label_bloom })
     }
 
-    /// Writes the value blocks of single labels and the series blocks; the shared blocks, which come after them.
+    /// Writes the value blocks of single labels, the label bloom and the series blocks. Returns the place of the bloom, and
+    /// the shared blocks, which come after them.
     fn values_and_series(
         &mut self,
         directory: &mut Directory,
         sink: &mut BlockSink<impl Write>,
-    ) -> IndexResult<Vec<super::BlockRef>> {
+    ) -> IndexResult<(LabelBloomPlace, Vec<super::BlockRef>)> {
         let names = &self.names.names;
         let mut by_name: Vec<u32> = (0..names.len() as u32).collect();
         by_name.sort_unstable_by(|&a, &b| names[a as usize].cmp(&names[b as usize]));
@@ -206,10 +218,12 @@ impl SeriesIndexBuilder {
 
         let mut values = ValueWriter::default();
         let mut series = SeriesWriter::new(directory.start_ms);
+        let label_bloom;
         if self.spilled.is_empty() {
             self.run.close(self.series);
             let mut places = vec![Vec::new(); by_name.len()];
             for &label in &by_name {
+                values.begin_label(&self.names.names[label as usize]);
                 places[label as usize] = self.run.each_value(label, |value, runs| {
                     runs.iter().for_each(|&run| values.run(run));
                     values.value(value, self.series, sink)
@@ -218,17 +232,20 @@ impl SeriesIndexBuilder {
                 directory.labels.push(values.label(name, sink, &mut self.spill)?);
             }
             directory.own_blocks = sink.blocks.len() as u32;
+            label_bloom = values.label_bloom(sink)?;
             series.records(&self.run.records, &mut Replay::default(), &numbers, &places, sink)?;
         } else {
             self.spill_run()?;
             self.run = Run::default();
             let mut merge = Merge::new(std::mem::take(&mut self.spilled));
             for &label in &by_name {
+                values.begin_label(&self.names.names[label as usize]);
                 merge.label(label, self.series, &mut values, sink, &mut self.spill)?;
                 let name = self.names.names[label as usize].clone();
                 directory.labels.push(values.label(name, sink, &mut self.spill)?);
             }
             directory.own_blocks = sink.blocks.len() as u32;
+            label_bloom = values.label_bloom(sink)?;
             merge.series(&numbers, &mut series, sink, &mut self.spill)?;
         }
         series.close(sink)?;
@@ -237,6 +254,6 @@ impl SeriesIndexBuilder {
         for Label { shared, .. } in &mut directory.labels {
             *shared = shared.map(|BlockId(shared)| BlockId(first_shared + shared));
         }
-        values.finish(sink, &mut self.spill)
+        Ok((label_bloom, values.finish(sink, &mut self.spill)?))
     }
 }

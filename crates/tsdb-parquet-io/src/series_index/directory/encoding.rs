@@ -20,7 +20,7 @@
 use super::super::bytes::{Column, Cursor, put_column, put_varint, unzigzag, zigzag};
 use super::super::frame::decompress;
 use super::super::{BlockId, BlockKind, BlockRef, IndexPointer, IndexResult};
-use super::{Directory, Label, REGION_HEAD, ValuesAt};
+use super::{Directory, LABEL_BLOOM_BLOCKS, Label, REGION_HEAD, ValuesAt};
 
 /// Bytes of a block's checksum.
 const HASH_BYTES: usize = 8;
@@ -49,7 +49,7 @@ impl Directory {
     }
 
     fn first_shared(&self) -> u32 {
-        self.own_blocks + self.series_blocks()
+        self.first_series_block() + self.series_blocks()
     }
 
     fn encode_label(&self, label: &Label, out: &mut Vec<u8>) {
@@ -87,7 +87,13 @@ pub(super) fn decode(stored: &[u8], pointer: &IndexPointer) -> IndexResult<Direc
     directory.shared_blocks = cursor.varint_u32()?;
     let row_groups = cursor.varint_u32()?;
     // Each block has a checksum in these bytes: a bound on everything that counts blocks.
-    let blocks = [directory.own_blocks, directory.series_blocks(), directory.shared_blocks, row_groups];
+    let blocks = [
+        directory.own_blocks,
+        LABEL_BLOOM_BLOCKS,
+        directory.series_blocks(),
+        directory.shared_blocks,
+        row_groups,
+    ];
     let blocks = blocks.into_iter().map(u64::from).sum::<u64>();
     if blocks > (cursor.remaining() / HASH_BYTES) as u64 {
         return Err(cursor.damaged(format!("{blocks} blocks in {} bytes", cursor.remaining())));

@@ -5,7 +5,7 @@
 //! above the block's own, so that one search names the block a value must be in.
 //!
 //! The blocks lie one behind the other in the order of their ids, behind the region's header and before the directory:
-//! value blocks of labels with many values, series blocks, value blocks that labels share, page tables.
+//! value blocks of labels with many values, the label bloom, series blocks, value blocks that labels share, page tables.
 
 mod encoding;
 
@@ -13,17 +13,24 @@ use std::ops::Range;
 
 use tsdb_core::TimeRange;
 
-use super::{BlockId, BlockKind, BlockRef, IndexError, IndexPointer, IndexResult, SERIES_PER_BLOCK};
+use super::{
+    BlockId, BlockKind, BlockRef, IndexError, IndexPointer, IndexResult, LabelBloomPlace, SERIES_PER_BLOCK,
+};
 
 /// The magic bytes at the start of the region.
 const REGION_MAGIC: &[u8; 4] = b"TSIX";
-/// The version of the format that is written; the only one that is read.
-pub const SERIES_INDEX_VERSION: u32 = 0;
+/// The version of the format that is written.
+pub const SERIES_INDEX_VERSION: u32 = 1;
+/// The oldest version that is read.
+pub const OLDEST_READABLE_SERIES_INDEX_VERSION: u32 = 1;
 /// What the region begins with: the magic bytes, and the version as a `u32`.
 pub(crate) const REGION_HEAD: [u8; 8] = {
     let ([m0, m1, m2, m3], [v0, v1, v2, v3]) = (*REGION_MAGIC, SERIES_INDEX_VERSION.to_le_bytes());
     [m0, m1, m2, m3, v0, v1, v2, v3]
 };
+
+/// Blocks between those of single labels and those of series.
+const LABEL_BLOOM_BLOCKS: u32 = 1;
 
 /// The decoded directory of a series index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,10 +132,7 @@ impl Directory {
     /// # Errors
     /// [`IndexError::UnsupportedVersion`], or [`IndexError::Damaged`] when the bytes are not what was written.
     pub fn decode(stored: &[u8], pointer: &IndexPointer) -> IndexResult<Self> {
-        if pointer.version != SERIES_INDEX_VERSION {
-            let (found, newest) = (pointer.version, SERIES_INDEX_VERSION);
-            return Err(IndexError::UnsupportedVersion { found, newest });
-        }
+        IndexPointer::check_version(&pointer.to_value())?;
         encoding::decode(stored, pointer)
     }
 
@@ -186,7 +190,7 @@ impl Directory {
     /// The block with what is known of a series; `None` when there is no such.
     #[must_use]
     pub fn series_block_of(&self, ordinal: u32) -> Option<BlockId> {
-        (ordinal < self.series).then(|| BlockId(self.own_blocks + ordinal / SERIES_PER_BLOCK))
+        (ordinal < self.series).then(|| BlockId(self.first_series_block() + ordinal / SERIES_PER_BLOCK))
     }
 
     /// A block's place in the file; `None` when there is no such.
@@ -239,7 +243,7 @@ impl Directory {
 
     /// The series and rows of a block that is known to be a series block.
     pub(super) fn series_block_at(&self, id: BlockId) -> SeriesBlockAt {
-        let index = (id.0 - self.own_blocks) as usize;
+        let index = (id.0 - self.first_series_block()) as usize;
         let first = index as u32 * SERIES_PER_BLOCK;
         SeriesBlockAt {
             series: first..self.series.min(first.saturating_add(SERIES_PER_BLOCK)),
@@ -253,13 +257,25 @@ impl Directory {
         self.row_group_rows[index]..self.row_group_rows[index + 1]
     }
 
+    /// Where the label bloom lies, which every index has.
+    pub(crate) fn label_bloom(&self) -> Option<LabelBloomPlace> {
+        self.block(BlockId(self.own_blocks)).map(LabelBloomPlace::of)
+    }
+
+    fn first_series_block(&self) -> u32 {
+        self.own_blocks + LABEL_BLOOM_BLOCKS
+    }
+
     fn series_blocks(&self) -> u32 {
         self.series.div_ceil(SERIES_PER_BLOCK)
     }
 
     fn kind_of(&self, index: u32) -> BlockKind {
-        let series_end = self.own_blocks + self.series_blocks();
-        if (self.own_blocks..series_end).contains(&index) {
+        let first_series = self.first_series_block();
+        let series_end = first_series + self.series_blocks();
+        if (self.own_blocks..first_series).contains(&index) {
+            BlockKind::LabelBloom
+        } else if (first_series..series_end).contains(&index) {
             BlockKind::Series
         } else if index < series_end + self.shared_blocks {
             BlockKind::Values
