@@ -41,6 +41,7 @@ const LIBRARIES: &[&str] = &[
     "tsdb-hot",
     "tsdb-cold",
     "tsdb-engine",
+    "tsdb-server",
 ];
 
 const RULES: &[Rule] = &[
@@ -51,10 +52,19 @@ const RULES: &[Rule] = &[
     rule("tsdb-hot", &["tsdb-vfs", "tsdb-core"], COLD_ONLY),
     rule("tsdb-cold", &["tsdb-parquet-io", "tsdb-schema", "tsdb-vfs", "tsdb-core"], &[]),
     rule("tsdb-engine", &["tsdb-hot", "tsdb-cold", "tsdb-vfs", "tsdb-core"], &[]),
+    rule("tsdb-server", &["tsdb-engine", "tsdb-core"], &[]),
     rule(
         "tsdb-cli",
         // What opens a store goes by the engine; a Parquet file that belongs to none (`inspect`, `query --file`) does not.
-        &["tsdb-engine", "tsdb-cold", "tsdb-parquet-io", "tsdb-vfs", "tsdb-core", "tsdb-workload"],
+        &[
+            "tsdb-server",
+            "tsdb-engine",
+            "tsdb-cold",
+            "tsdb-parquet-io",
+            "tsdb-vfs",
+            "tsdb-core",
+            "tsdb-workload",
+        ],
         &[],
     ),
     // Beside the layers.

@@ -1,5 +1,6 @@
 //! The command line: what `tsdb --help` says.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write the samples of a Parquet file, ours or any other, to a new one with a series index.
     Rewrite(RewriteArgs),
+    /// Serve Prometheus' remote write, remote read and HTTP API.
+    Serve(ServeArgs),
     /// Show the whole life of data on a million generated samples.
     Demo(DemoArgs),
 }
@@ -253,6 +256,23 @@ pub(crate) enum QueryFormat {
     Csv,
     /// One series a line, bit for bit: what `import` reads back.
     Jsonl,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  tsdb serve
+  tsdb serve --listen 0.0.0.0:9201 --token-file /etc/tsdb/token
+
+In prometheus.yml:
+  remote_write: [{ url: http://127.0.0.1:9201/api/v1/write }]
+  remote_read:  [{ url: http://127.0.0.1:9201/api/v1/read, read_recent: true }]";
+
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// Where to listen. Port 0 is any that is free.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9201")]
+    pub(crate) listen: SocketAddr,
 }
 
 #[derive(Debug, Args)]

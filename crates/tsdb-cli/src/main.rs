@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Command::Flush => command::flush::run(&store),
         Command::Status => command::status::run(&store),
         Command::Inspect(args) => command::inspect::run(&store, &args),
+        Command::Serve(args) => command::serve::run(&store, &args),
         Command::Demo(args) => command::demo::run(&store, &args),
     };
     match done {

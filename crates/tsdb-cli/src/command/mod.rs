@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 pub(crate) mod lookup;
 pub(crate) mod query;
 pub(crate) mod rewrite;
+pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod verify;
 
