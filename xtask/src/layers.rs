@@ -34,6 +34,7 @@ const PURE: &[&str] = &["arrow", "parquet", "object_store", "tokio", "futures", 
 const LIBRARIES: &[&str] = &[
     "tsdb-core",
     "tsdb-vfs",
+    "tsdb-text",
     "tsdb-workload",
     TESTKIT,
     "tsdb-schema",
@@ -52,7 +53,8 @@ const RULES: &[Rule] = &[
     rule("tsdb-hot", &["tsdb-vfs", "tsdb-core"], COLD_ONLY),
     rule("tsdb-cold", &["tsdb-parquet-io", "tsdb-schema", "tsdb-vfs", "tsdb-core"], &[]),
     rule("tsdb-engine", &["tsdb-hot", "tsdb-cold", "tsdb-vfs", "tsdb-core"], &[]),
-    rule("tsdb-server", &["tsdb-engine", "tsdb-core"], &[]),
+    rule("tsdb-text", &["tsdb-core"], PURE),
+    rule("tsdb-server", &["tsdb-engine", "tsdb-text", "tsdb-core"], &[]),
     rule(
         "tsdb-cli",
         // What opens a store goes by the engine; a Parquet file that belongs to none (`inspect`, `query --file`) does not.

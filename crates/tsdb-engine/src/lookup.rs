@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::future::ready;
 use std::sync::Arc;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsdb_cold::{SeriesSource, merge_series};
 use tsdb_core::{Labels, Matcher, SampleBuffer, Series, TimeRange};
 use tsdb_hot::HotSource;
@@ -23,7 +23,19 @@ impl Engine {
     /// # Errors
     /// A damaged block or cold file, or a store that cannot be read.
     pub async fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>> {
-        self.series_without_samples(matchers, range).map_ok(|series| series.labels).try_collect().await
+        self.series_stream(matchers, range).try_collect().await
+    }
+
+    /// As [`series`](Self::series), one after another: whoever stops early has not paid for the rest.
+    ///
+    /// # Errors
+    /// As there; the stream ends at its first error.
+    pub fn series_stream(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> BoxStream<'static, Result<Labels>> {
+        self.series_without_samples(matchers, range).map_ok(|series| series.labels).boxed()
     }
 
     /// The number of distinct series over all tiers. Labels are looked up for it, and no samples but where a delete

@@ -14,6 +14,8 @@ pub struct ServerOptions {
     pub write_bytes_max: usize,
     /// Longest body of a write after decompression, in bytes. It is known, and refused, before it is decompressed.
     pub decompressed_bytes_max: usize,
+    /// Samples in the body of a write or an import at most, a histogram counting as ten.
+    pub write_samples_max: usize,
     /// Longest body of any other request, in bytes, as it comes and after decompression.
     pub request_bytes_max: usize,
     /// Bytes of bodies, as they came and decompressed, of all requests together. Counted as they come: a client that sends
@@ -50,6 +52,8 @@ impl ServerOptions {
     pub const WRITE_BYTES_MAX: usize = 16 << 20;
     /// Default of [`ServerOptions::decompressed_bytes_max`]: 64 MiB.
     pub const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
+    /// Default of [`ServerOptions::write_samples_max`].
+    pub const WRITE_SAMPLES_MAX: usize = 1_000_000;
     /// Default of [`ServerOptions::request_bytes_max`]: 1 MiB.
     pub const REQUEST_BYTES_MAX: usize = 1 << 20;
     /// Default of [`ServerOptions::in_flight_bytes_max`]: 128 MiB.
@@ -84,6 +88,7 @@ impl Default for ServerOptions {
             connections_max: Self::CONNECTIONS_MAX,
             write_bytes_max: Self::WRITE_BYTES_MAX,
             decompressed_bytes_max: Self::DECOMPRESSED_BYTES_MAX,
+            write_samples_max: Self::WRITE_SAMPLES_MAX,
             request_bytes_max: Self::REQUEST_BYTES_MAX,
             in_flight_bytes_max: Self::IN_FLIGHT_BYTES_MAX,
             writes_max: Self::WRITES_MAX,

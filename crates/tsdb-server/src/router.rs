@@ -3,23 +3,24 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Response, StatusCode, Uri};
-use axum::routing::get;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
 
-use crate::reply::Refusal;
-use crate::{ServerState, health};
+use crate::{ServerState, api, auth, health, metrics, write};
 
-/// The routes of the server, for a program that listens by itself.
+/// The routes of the server, for a program that listens by itself. Such a program sees to limits on connections and on the
+/// time that a head may take; bodies are bounded here.
 pub fn router(state: Arc<ServerState>) -> Router {
+    let guarded = api::routes()
+        .route("/api/v1/write", post(write::write))
+        .route("/api/v1/import/prometheus", post(write::import))
+        .route("/metrics", get(metrics::expose))
+        .fallback(api::unknown_path)
+        .layer(from_fn_with_state(Arc::clone(&state), auth::check));
     Router::new()
         .route("/-/healthy", get(health::healthy))
         .route("/-/ready", get(health::ready))
-        .fallback(unknown_path)
+        .merge(guarded)
+        .layer(from_fn_with_state(Arc::clone(&state), metrics::count))
         .with_state(state)
-}
-
-async fn unknown_path(uri: Uri) -> Response<Body> {
-    let reason = format!("there is no {}", uri.path());
-    Refusal::new(StatusCode::NOT_FOUND, reason).as_json()
 }

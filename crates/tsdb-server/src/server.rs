@@ -18,39 +18,96 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
-use tsdb_engine::Engine;
+use tsdb_engine::{Clock, Engine, SystemClock};
 
 use crate::error::{Error, Result};
-use crate::{ServerOptions, ServerState, router};
+use crate::{Credentials, ServerOptions, ServerState, router};
 
 /// Bytes that a connection reads ahead, and so the longest head of a request.
 const CONNECTION_BUFFER_BYTES: usize = 64 << 10;
 /// How long to wait after the system refused to accept a connection, which it does when it is out of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How a server is put together: settings, and who may ask; made by [`Server::builder`].
+#[derive(Debug)]
+pub struct ServerBuilder {
+    engine: Arc<Engine>,
+    options: ServerOptions,
+    credentials: Option<Credentials>,
+    allow_unauthenticated: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl ServerBuilder {
+    /// Replaces all settings.
+    #[must_use]
+    pub fn options(mut self, options: ServerOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Asks every client for credentials; of nobody by default.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Option<Credentials>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Whether the server may listen where other machines can reach it without asking for credentials: not by default.
+    #[must_use]
+    pub fn allow_unauthenticated(mut self, allow: bool) -> Self {
+        self.allow_unauthenticated = allow;
+        self
+    }
+
+    /// Replaces the clock that tells which samples lie in the future: the machine's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Listens on `address`; port 0 is any that is free. Connections wait until [`Server::run`].
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Listen`].
+    pub async fn bind(self, address: SocketAddr) -> Result<Server> {
+        if self.credentials.is_none() && !self.allow_unauthenticated && !address.ip().is_loopback() {
+            return Err(Error::Unauthenticated { address });
+        }
+        let failed = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (alive, let_go) = mpsc::channel(1);
+        let mut state = ServerState::new(self.engine, self.options).clock(self.clock).watched(alive);
+        if let Some(credentials) = self.credentials {
+            state = state.credentials_needed(credentials);
+        }
+        Ok(Server { listener, address, state: Arc::new(state), let_go })
+    }
+}
+
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    options: ServerOptions,
-    router: Router,
+    state: Arc<ServerState>,
     /// Ends when nothing of the server holds the engine any more.
     let_go: mpsc::Receiver<()>,
 }
 
 impl Server {
-    /// Listens on `address`; port 0 is any that is free. Connections wait until [`run`](Self::run).
-    ///
-    /// # Errors
-    /// [`Error::Listen`].
-    pub async fn bind(engine: Arc<Engine>, options: ServerOptions, address: SocketAddr) -> Result<Self> {
-        let failed = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let (alive, let_go) = mpsc::channel(1);
-        let state = ServerState::new(engine, options.clone()).watched(alive);
-        Ok(Self { listener, address, options, router: router(Arc::new(state)), let_go })
+    /// Settings for a server of `engine`.
+    #[must_use]
+    pub fn builder(engine: Arc<Engine>) -> ServerBuilder {
+        ServerBuilder {
+            engine,
+            options: ServerOptions::default(),
+            credentials: None,
+            allow_unauthenticated: false,
+            clock: Arc::new(SystemClock),
+        }
     }
 
     /// The address that is listened on.
@@ -61,11 +118,9 @@ impl Server {
 
     /// Serves until `stop` ends; then takes no more connections and lets requests end. When this returns, nothing of the
     /// server holds the engine any more.
-    ///
-    /// # Errors
-    /// None yet; a connection that fails is nobody's but its client's.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<()> {
-        let Self { listener, options, router, mut let_go, .. } = self;
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { listener, state, mut let_go, .. } = self;
+        let (options, router) = (state.options().clone(), router(Arc::clone(&state)));
         let places = Arc::new(Semaphore::new(options.connections_max));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
@@ -81,7 +136,10 @@ impl Server {
                     Ok(place) => {
                         connections.spawn(connection(stream, place, router.clone(), &options, &graceful));
                     }
-                    Err(_) => turn_away(&stream, options.retry_after),
+                    Err(_) => {
+                        state.metrics().count_turned_away();
+                        turn_away(&stream, options.retry_after);
+                    }
                 },
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -89,13 +147,13 @@ impl Server {
                 }
             }
         }
-        drop((listener, router));
+        drop((listener, router, state));
         if tokio::time::timeout(options.shutdown_time_max, graceful.shutdown()).await.is_err() {
             tracing::warn!(connections = connections.len(), "requests that did not end are cut off");
         }
         connections.shutdown().await;
-        let _closed = let_go.recv().await;
-        Ok(())
+        // Nothing is ever sent: it ends with the last one who could.
+        let _ended = let_go.recv().await;
     }
 }
 

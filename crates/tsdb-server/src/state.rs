@@ -9,7 +9,11 @@ use tokio::time::timeout;
 use tsdb_engine::{Clock, Engine, SystemClock};
 
 use crate::ServerOptions;
+use crate::auth::Credentials;
+use crate::body::BodyBudget;
+use crate::metrics::Metrics;
 use crate::reply::Refusal;
+use crate::write::SeriesCache;
 
 /// What the handlers of a [`router`](crate::router) work with.
 #[derive(Debug)]
@@ -17,8 +21,12 @@ pub struct ServerState {
     engine: Arc<Engine>,
     options: ServerOptions,
     clock: Arc<dyn Clock>,
+    credentials: Option<Credentials>,
+    bodies: BodyBudget,
     writes: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    series_cache: SeriesCache,
+    metrics: Metrics,
     /// Dropped last: when the other end sees it, the engine is nobody's here.
     _alive: Option<mpsc::Sender<()>>,
 }
@@ -31,8 +39,12 @@ impl ServerState {
         Self {
             engine,
             clock: Arc::new(SystemClock),
+            credentials: None,
+            bodies: BodyBudget::new(&options),
             writes: Arc::new(writes),
             queries: Arc::new(queries),
+            series_cache: SeriesCache::default(),
+            metrics: Metrics::default(),
             options,
             _alive: None,
         }
@@ -42,6 +54,13 @@ impl ServerState {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Asks every client for credentials.
+    #[must_use]
+    pub fn credentials_needed(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
         self
     }
 
@@ -59,8 +78,33 @@ impl ServerState {
         &self.options
     }
 
+    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    pub(crate) fn bodies(&self) -> &BodyBudget {
+        &self.bodies
+    }
+
+    pub(crate) fn series_cache(&self) -> &SeriesCache {
+        &self.series_cache
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    /// The latest timestamp that a sample may have, in milliseconds.
+    pub(crate) fn latest_ms(&self) -> i64 {
+        let ahead = self
+            .options
+            .future_max
+            .map_or(i64::MAX, |ahead| ahead.as_millis().try_into().unwrap_or(i64::MAX));
+        self.now_ms().saturating_add(ahead)
     }
 
     /// A turn for a write. What waits for too long is told to come again: a sender repeats a 503 by itself.

@@ -22,7 +22,9 @@ use tsdb_engine::{EngineBuilder, EngineOptions, Error};
 
 use crate::args::TimeArgs;
 use crate::error::{Failure, Result};
-use crate::{clock, time};
+use tsdb_text::time;
+
+use crate::clock;
 
 /// The data directory when none is named.
 const DEFAULT_DATA_DIR: &str = "tsdb-data";

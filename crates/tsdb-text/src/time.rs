@@ -8,7 +8,10 @@ const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
 
 /// Reads a time: RFC 3339 (`2026-01-31T12:00:00Z`, or a day alone), Unix seconds (`1700000000.5`), `now`, or
 /// relative to `now_ms` (`-2h`, `-1d12h`). Milliseconds since the Unix epoch.
-pub(crate) fn parse(text: &str, now_ms: i64) -> Result<i64, String> {
+///
+/// # Errors
+/// What is wrong with the text, and the forms that a time may have.
+pub fn parse(text: &str, now_ms: i64) -> Result<i64, String> {
     let refused = |why: &str| {
         format!(
             "{text:?} is not a time{why}: use RFC 3339 (2026-01-31T12:00:00Z), Unix seconds (1700000000) or relative (-2h)"
@@ -33,7 +36,7 @@ pub(crate) fn parse(text: &str, now_ms: i64) -> Result<i64, String> {
 }
 
 /// Prints milliseconds since the Unix epoch as RFC 3339 in UTC: `2026-01-31T12:00:00.000Z`.
-pub(crate) fn format(timestamp_ms: i64) -> String {
+pub fn format(timestamp_ms: i64) -> String {
     let clamped = timestamp_ms.clamp(MIN_TIMESTAMP_MS, MAX_TIMESTAMP_MS);
     format!("{:.3}Z", EPOCH.saturating_add(SignedDuration::from_millis(clamped)))
 }

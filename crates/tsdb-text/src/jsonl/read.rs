@@ -12,7 +12,10 @@ use crate::exposition::LineError;
 
 /// Reads one line without its line end. `line_number` counts from 1 and serves the messages only. The
 /// error's place is where reading stopped: at or just behind what is wrong.
-pub(crate) fn parse_line(text: &str, line_number: u64) -> Result<Series, LineError> {
+///
+/// # Errors
+/// What is wrong with the line, and where.
+pub fn parse_line(text: &str, line_number: u64) -> Result<Series, LineError> {
     // serde would also take an array of the fields' values.
     if !text.trim_ascii_start().starts_with('{') {
         let reason = "expected a JSON object with labels, samples and histograms".to_owned();

@@ -11,15 +11,15 @@ const EXCERPT_AFTER: usize = 30;
 /// A line that does not parse. Displayed as `line:column: reason, at "excerpt"`, so that the file's name and a
 /// colon put before it make a place that editors jump to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LineError {
+pub struct LineError {
     /// Line number, from 1.
-    pub(crate) line: u64,
+    pub line: u64,
     /// Column in characters, from 1.
-    pub(crate) column: usize,
+    pub column: usize,
     /// What is wrong.
-    pub(crate) reason: String,
+    pub reason: String,
     /// The text around the place; empty when there is none.
-    pub(crate) excerpt: String,
+    pub excerpt: String,
 }
 
 impl LineError {
@@ -29,7 +29,7 @@ impl LineError {
     }
 
     /// The error for a place given in bytes; one inside a character or past the end is moved back.
-    pub(crate) fn at_byte(line: &str, line_number: u64, at: usize, reason: String) -> Self {
+    pub fn at_byte(line: &str, line_number: u64, at: usize, reason: String) -> Self {
         let at = line.floor_char_boundary(at);
         let (before, after) = line.split_at(at);
         let skipped = before.chars().rev().nth(EXCERPT_BEFORE).is_some();
@@ -46,7 +46,10 @@ impl LineError {
 }
 
 /// The text of a line without its end (`\n` or `\r\n`).
-pub(crate) fn text_of(line: &[u8], line_number: u64) -> Result<&str, LineError> {
+///
+/// # Errors
+/// A line that is not UTF-8, with its place.
+pub fn text_of(line: &[u8], line_number: u64) -> Result<&str, LineError> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     std::str::from_utf8(line).map_err(|error| {

@@ -7,7 +7,10 @@ use tsdb_core::{Buckets, Histogram, Series, Span};
 use super::value::ValueText;
 
 /// Writes one line, with its line end. Writes are many and small: `out` should be buffered.
-pub(crate) fn write_series(out: &mut impl Write, series: &Series) -> io::Result<()> {
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_series(out: &mut impl Write, series: &Series) -> io::Result<()> {
     out.write_all(b"{\"labels\":{")?;
     for (i, (name, value)) in series.labels.iter().enumerate() {
         separate(out, i)?;
@@ -32,10 +35,12 @@ pub(crate) fn write_series(out: &mut impl Write, series: &Series) -> io::Result<
 }
 
 /// The JSON object of one histogram, for the formats that have no form of their own for it.
-pub(crate) fn histogram_text(histogram: &Histogram) -> String {
+pub fn histogram_text(histogram: &Histogram) -> String {
     let mut text = Vec::new();
-    write_histogram(&mut text, histogram).expect("invariant: a vector takes every write");
-    String::from_utf8(text).expect("invariant: JSON text is UTF-8")
+    // A vector takes every write, and JSON is UTF-8.
+    let written = write_histogram(&mut text, histogram);
+    debug_assert!(written.is_ok(), "a vector refused a write");
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn write_histogram(out: &mut impl Write, histogram: &Histogram) -> io::Result<()> {

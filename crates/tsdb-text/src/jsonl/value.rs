@@ -12,7 +12,7 @@ const NAN_CLOSE: &str = ")";
 
 /// Displays a float as the shortest text that [`parse_value`] reads to the same bits.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ValueText(pub(crate) f64);
+pub struct ValueText(pub f64);
 
 impl fmt::Display for ValueText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

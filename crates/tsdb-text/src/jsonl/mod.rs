@@ -26,6 +26,6 @@ mod tests;
 mod value;
 mod write;
 
-pub(crate) use self::read::parse_line;
-pub(crate) use self::value::ValueText;
-pub(crate) use self::write::{histogram_text, write_series};
+pub use self::read::parse_line;
+pub use self::value::ValueText;
+pub use self::write::{histogram_text, write_series};

@@ -26,8 +26,8 @@ mod tests;
 use tsdb_core::{Labels, LabelsBuilder, check_timestamp};
 
 use self::cursor::{Cursor, Fault};
-pub(crate) use self::error::{LineError, text_of};
-pub(crate) use self::number::parse_float;
+pub use self::error::{LineError, text_of};
+pub use self::number::parse_float;
 use self::number::{milliseconds, seconds_to_milliseconds};
 
 /// Timestamps of a smaller magnitude are seconds when the format is to be found out.
@@ -38,7 +38,7 @@ const TYPES: [&str; 9] =
 
 /// How timestamps are read, and how strictly the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     /// Decided by the first timestamp. Comments and blank lines are skipped, `# EOF` is heeded but not required.
     Auto,
     /// Timestamps in seconds; no blank lines, no comments; the last line is `# EOF`.
@@ -49,19 +49,20 @@ pub(crate) enum Format {
 
 /// One sample, its series still as text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ParsedSample<'a> {
+pub struct ParsedSample<'a> {
     /// The series as written, `name{a="b"}`: equal text means an equal series.
-    pub(crate) series: &'a str,
+    pub series: &'a str,
     /// Milliseconds since the Unix epoch, within the range that a store holds.
-    pub(crate) timestamp_ms: i64,
-    pub(crate) value: f64,
+    pub timestamp_ms: i64,
+    /// The value as written.
+    pub value: f64,
     line: &'a str,
     line_number: u64,
 }
 
 /// The state that outlives a line. One parser reads one file.
 #[derive(Debug)]
-pub(crate) struct Parser {
+pub struct Parser {
     asked: Format,
     /// Like `asked`, but no longer `Auto` once the file has shown its format.
     format: Format,
@@ -76,7 +77,7 @@ pub(crate) struct Parser {
 impl Parser {
     /// A parser at the start of a file. `default_timestamp_ms` is given to samples that have no timestamp;
     /// without it they are errors.
-    pub(crate) fn new(format: Format, default_timestamp_ms: Option<i64>) -> Self {
+    pub fn new(format: Format, default_timestamp_ms: Option<i64>) -> Self {
         Self {
             asked: format,
             format,
@@ -89,13 +90,16 @@ impl Parser {
     }
 
     /// Exemplars seen and dropped.
-    pub(crate) fn exemplars(&self) -> u64 {
+    pub fn exemplars(&self) -> u64 {
         self.exemplars
     }
 
     /// Reads one line, with or without its line end. `Ok(None)` for a line without a sample. After an error the
     /// parser can go on with the next line. `line_number` counts from 1 and serves the messages only.
-    pub(crate) fn parse_line<'a>(
+    ///
+    /// # Errors
+    /// What is wrong with the line, and where.
+    pub fn parse_line<'a>(
         &mut self,
         line: &'a [u8],
         line_number: u64,
@@ -119,7 +123,10 @@ impl Parser {
     }
 
     /// The label set of a sample that this parser returned.
-    pub(crate) fn labels(&mut self, sample: &ParsedSample<'_>) -> Result<Labels, LineError> {
+    ///
+    /// # Errors
+    /// Labels that do not parse, or that no label set may have.
+    pub fn labels(&mut self, sample: &ParsedSample<'_>) -> Result<Labels, LineError> {
         let start = sample.series.as_ptr() as usize - sample.line.as_ptr() as usize;
         let mut cursor = Cursor::new(&sample.line[..start + sample.series.len()]);
         cursor.at = start;
@@ -130,7 +137,10 @@ impl Parser {
     }
 
     /// Checks that the file is whole: to be called after the last line, number `last_line`.
-    pub(crate) fn finish(&self, last_line: u64) -> Result<(), LineError> {
+    ///
+    /// # Errors
+    /// An OpenMetrics text without its end.
+    pub fn finish(&self, last_line: u64) -> Result<(), LineError> {
         if self.asked == Format::OpenMetrics && !self.ended {
             let reason = "the file ends without # EOF: it was cut short, or is not OpenMetrics";
             return Err(LineError::new("", last_line, Fault::new(0, reason)));

@@ -8,7 +8,10 @@ const MILLI_PLACES: i64 = 3;
 
 /// A float as Prometheus reads it: decimal, with an exponent or not; `NaN`, `Inf` and `Infinity` in any case, the
 /// latter two with a sign or not. `NaN` is the quiet NaN that most languages parse it to, 0x7ff8000000000000.
-pub(crate) fn parse_float(text: &str) -> Result<f64, &'static str> {
+///
+/// # Errors
+/// What is wrong, to be put behind the text.
+pub fn parse_float(text: &str) -> Result<f64, &'static str> {
     let value: f64 = text.parse().map_err(|_| "is not a number")?;
     if value.is_finite() {
         return Ok(value);
