@@ -10,6 +10,7 @@ mod health;
 mod metrics;
 mod options;
 mod params;
+mod remote_read;
 mod reply;
 mod router;
 mod server;

@@ -39,6 +39,9 @@ pub struct ServerOptions {
     pub retry_after: Duration,
     /// Samples further ahead of the clock than this are refused. `None` takes them.
     pub future_max: Option<Duration>,
+    /// Longest response of a remote read of the type SAMPLES, in bytes before compression. It has to be made as a whole;
+    /// STREAMED_XOR_CHUNKS has no such limit.
+    pub samples_response_bytes_max: u64,
     /// What one query may cost.
     pub query_limits: QueryLimits,
     /// Whether series can be deleted over HTTP.
@@ -76,6 +79,8 @@ impl ServerOptions {
     pub const RETRY_AFTER: Duration = Duration::from_secs(5);
     /// Default of [`ServerOptions::future_max`]: a day.
     pub const FUTURE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+    /// Default of [`ServerOptions::samples_response_bytes_max`]: 256 MiB.
+    pub const SAMPLES_RESPONSE_BYTES_MAX: u64 = 256 << 20;
     /// Default of [`QueryLimits::time_max`] in [`ServerOptions::query_limits`]: two minutes, as in Prometheus.
     pub const QUERY_TIME_MAX: Duration = Duration::from_secs(120);
 }
@@ -100,6 +105,7 @@ impl Default for ServerOptions {
             shutdown_time_max: Self::SHUTDOWN_TIME_MAX,
             retry_after: Self::RETRY_AFTER,
             future_max: Some(Self::FUTURE_MAX),
+            samples_response_bytes_max: Self::SAMPLES_RESPONSE_BYTES_MAX,
             query_limits,
             admin: false,
         }
