@@ -2,9 +2,10 @@
 //!
 //! The step needs Prometheus' program and `promtool`, of Debian's package, and says so and passes where they cannot be had.
 
+use crate::binary::{self, TSDB_BIN};
 use crate::peers::{PROMETHEUS, PROMTOOL};
 use crate::run::Result;
-use crate::workspace::{CLI, TESTS, Workspace};
+use crate::workspace::{TESTS, Workspace};
 
 /// The test target.
 const TEST: &str = "prometheus";
@@ -18,12 +19,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             return Ok(());
         }
     };
-    workspace.cargo().args(["build", "--release", "-p", CLI, "--bin", "tsdb"]).run()?;
-    let tsdb = workspace.target.join("release").join(format!("tsdb{}", std::env::consts::EXE_SUFFIX));
+    let tsdb = binary::tsdb(workspace)?;
     workspace
         .cargo()
         .args(["test", "-p", TESTS, "--test", TEST, "--", "--nocapture"])
-        .env("TSDB_BIN", tsdb)
+        .env(TSDB_BIN, tsdb)
         .env("TSDB_PROMETHEUS", server)
         .env("TSDB_PROMTOOL", promtool)
         .run()

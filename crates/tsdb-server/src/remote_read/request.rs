@@ -82,6 +82,10 @@ fn negotiate(accepted: &[i32]) -> Result<ResponseType, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use super::*;
 
     fn body(request: &proto::ReadRequest) -> Vec<u8> {
@@ -140,6 +144,49 @@ mod tests {
         for (refusal, status, reason) in cases {
             assert_eq!(refusal.status, status, "{refusal:?}");
             assert!(refusal.reason.contains(reason), "{refusal:?}");
+        }
+    }
+
+    /// A request that uses every field.
+    fn full() -> proto::ReadRequest {
+        let matchers = [(0, "a"), (1, "b"), (2, "c.*"), (3, "[d]|e")];
+        let matchers =
+            matchers.map(|(op, value)| proto::LabelMatcher { op, name: "job".into(), value: value.into() });
+        let query = proto::Query {
+            start_timestamp_ms: i64::MIN,
+            end_timestamp_ms: i64::MAX,
+            matchers: matchers.into(),
+        };
+        proto::ReadRequest { queries: vec![query.clone(), query], accepted_response_types: vec![1, 0] }
+    }
+
+    proptest! {
+        /// Whatever comes is read or refused; a refusal is the client's fault and says something.
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..300)) {
+            check(&bytes);
+            check(&snap::raw::Encoder::new().compress_vec(&bytes).unwrap());
+        }
+
+        #[test]
+        fn requests_that_were_changed_are_read_or_refused(
+            changes in vec((any::<Index>(), any::<u8>()), 1..8),
+            inside in any::<bool>(),
+            cut in any::<Index>(),
+        ) {
+            let mut bytes = if inside { full().encode_to_vec() } else { body(&full()) };
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            bytes.truncate(bytes.len() - cut.index(bytes.len()) / 8);
+            check(&if inside { snap::raw::Encoder::new().compress_vec(&bytes).unwrap() } else { bytes });
+        }
+    }
+
+    fn check(bytes: &[u8]) {
+        if let Err(refusal) = ReadRequest::decode(bytes, 1 << 16) {
+            assert!(refusal.status.is_client_error() && !refusal.reason.is_empty(), "{refusal:?}");
         }
     }
 }
