@@ -33,7 +33,7 @@ impl Bodies {
     pub(super) fn mixed(series: usize, scrapes: usize) -> Self {
         let data = Scrapes::mixed(series, scrapes);
         let heads: Vec<Vec<u8>> = data.labels().iter().map(encode_labels).collect();
-        let mut encoder = Lanes::default();
+        let mut encoder = Lanes::new();
         for (scrape, values) in data.values().enumerate() {
             for (i, value) in values.iter().enumerate() {
                 encoder.add(i / LANE, &heads[i], data.timestamp_ms(scrape, i), *value);
@@ -54,7 +54,7 @@ impl Bodies {
             |series: &Series, sample: usize| (series.samples.timestamps_ms[sample] - start_ms) / STEP_MS;
         // The series of which samples are to come, each with its number, its labels and its next sample.
         let mut live: VecDeque<(usize, Vec<u8>, Series, usize)> = VecDeque::new();
-        let (mut encoder, mut some, mut scrape) = (Lanes::default(), Vec::new(), 0);
+        let (mut encoder, mut some, mut scrape) = (Lanes::new(), Vec::new(), 0);
         while !live.is_empty() || to_come.peek().is_some() {
             while let Some((i, series)) = to_come.next_if(|(_, series)| scrape_of(series, 0) <= scrape) {
                 if some.len() < 100 {
@@ -90,7 +90,6 @@ impl Bodies {
 }
 
 /// Makes bodies of samples that come lane after lane.
-#[derive(Default)]
 struct Lanes {
     bodies: Vec<Body>,
     lane: usize,
@@ -100,6 +99,10 @@ struct Lanes {
 }
 
 impl Lanes {
+    fn new() -> Self {
+        Self { bodies: Vec::new(), lane: 0, samples: 0, message: Vec::new(), encoder: Encoder::new() }
+    }
+
     /// Adds a sample of a series whose labels are encoded.
     fn add(&mut self, lane: usize, labels: &[u8], timestamp_ms: i64, value: f64) {
         if lane != self.lane {

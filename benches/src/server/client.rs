@@ -48,10 +48,9 @@ pub(super) fn send(bodies: &Bodies, url: &str, senders: usize) -> Result<f64> {
         let sender = |sender: usize| {
             move || -> Result<(), String> {
                 let client = Client::new();
-                let mine = bodies.bodies.iter().filter(|body| body.lane % senders == sender);
-                mine.map(|body| client.post(url, &body.bytes).map(drop))
-                    .collect::<Result<_>>()
-                    .map_err(|error| error.to_string())
+                let mut mine = bodies.bodies.iter().filter(|body| body.lane % senders == sender);
+                let sent = mine.try_for_each(|body| client.post(url, &body.bytes).map(drop));
+                sent.map_err(|error| error.to_string())
             }
         };
         let threads: Vec<_> = (0..senders).map(|number| scope.spawn(sender(number))).collect();

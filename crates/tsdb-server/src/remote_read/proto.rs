@@ -1,7 +1,8 @@
 //! The messages of Prometheus' remote read (`remote.proto` and `types.proto` of its repository), as far as they are used here.
 //!
 //! Written by hand, so that no build needs a compiler of protocol buffers. Fields that are not listed are skipped by the
-//! decoder: hints among them, which may be ignored.
+//! decoder: hints among them, which may be ignored. Floats are declared optional, because a field that is not is left out when it
+//! equals zero, and negative zero does.
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ReadRequest {
@@ -70,8 +71,8 @@ pub(super) struct Label {
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(super) struct Sample {
-    #[prost(double, tag = "1")]
-    pub(super) value: f64,
+    #[prost(double, optional, tag = "1")]
+    pub(super) value: Option<f64>,
     #[prost(int64, tag = "2")]
     pub(super) timestamp: i64,
 }
@@ -80,12 +81,12 @@ pub(super) struct Sample {
 pub(super) struct Histogram {
     #[prost(oneof = "Count", tags = "1, 2")]
     pub(super) count: Option<Count>,
-    #[prost(double, tag = "3")]
-    pub(super) sum: f64,
+    #[prost(double, optional, tag = "3")]
+    pub(super) sum: Option<f64>,
     #[prost(sint32, tag = "4")]
     pub(super) schema: i32,
-    #[prost(double, tag = "5")]
-    pub(super) zero_threshold: f64,
+    #[prost(double, optional, tag = "5")]
+    pub(super) zero_threshold: Option<f64>,
     #[prost(oneof = "ZeroCount", tags = "6, 7")]
     pub(super) zero_count: Option<ZeroCount>,
     #[prost(message, repeated, tag = "8")]

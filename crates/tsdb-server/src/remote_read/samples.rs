@@ -72,7 +72,9 @@ fn time_series(series: &Series) -> proto::TimeSeries {
     let samples = timestamps_ms.iter().zip(values);
     proto::TimeSeries {
         labels: wire_labels(&series.labels),
-        samples: samples.map(|(&timestamp, &value)| proto::Sample { value, timestamp }).collect(),
+        samples: samples
+            .map(|(&timestamp, &value)| proto::Sample { value: wire_float(value), timestamp })
+            .collect(),
         histograms: histograms
             .iter()
             .map(|(timestamp, histogram)| wire_histogram(*timestamp, histogram))
@@ -82,9 +84,9 @@ fn time_series(series: &Series) -> proto::TimeSeries {
 
 fn wire_histogram(timestamp: i64, histogram: &Histogram) -> proto::Histogram {
     let mut wire = proto::Histogram {
-        sum: histogram.sum,
+        sum: wire_float(histogram.sum),
         schema: histogram.schema,
-        zero_threshold: histogram.zero_threshold,
+        zero_threshold: wire_float(histogram.zero_threshold),
         negative_spans: wire_spans(&histogram.negative_spans),
         positive_spans: wire_spans(&histogram.positive_spans),
         reset_hint: match histogram.reset_hint {
@@ -112,6 +114,11 @@ fn wire_histogram(timestamp: i64, histogram: &Histogram) -> proto::Histogram {
         }
     }
     wire
+}
+
+/// Zero, and only that, is the value of a field that is left out.
+fn wire_float(value: f64) -> Option<f64> {
+    (value.to_bits() != 0).then_some(value)
 }
 
 fn wire_spans(spans: &[Span]) -> Vec<proto::BucketSpan> {

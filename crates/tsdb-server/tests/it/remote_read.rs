@@ -79,7 +79,7 @@ fn floats(count: usize) -> impl Iterator<Item = (i64, SampleValue)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn both_types_give_what_a_select_gives(
@@ -106,7 +106,6 @@ proptest! {
             [(&runs, TimeRange::ALL), (&none, TimeRange::ALL), (&others, range), (&[], TimeRange::ALL)];
         let want: Vec<Vec<Series>> =
             queries.iter().map(|(matchers, range)| select(&serving, matchers, *range)).collect();
-        prop_assert_eq!(want[3].is_empty(), script.iter().next().is_none() && runs_are_empty(&serving));
         for (read, want) in read(&serving, &queries, SAMPLES).iter().zip(&want) {
             assert_series_eq(read, want);
         }
@@ -116,10 +115,6 @@ proptest! {
             assert_series_eq(read, &want);
         }
     }
-}
-
-fn runs_are_empty(serving: &Serving) -> bool {
-    select(serving, &[], TimeRange::ALL).is_empty()
 }
 
 #[test]

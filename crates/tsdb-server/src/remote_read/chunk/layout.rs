@@ -35,7 +35,7 @@ pub(super) fn write(out: &mut BitWriter, histogram: &Histogram) {
 }
 
 fn write_zero_threshold(out: &mut BitWriter, threshold: f64) {
-    if threshold == 0.0 {
+    if threshold.to_bits() == 0 {
         return out.bits(0, 8);
     }
     match exponent_of_power(threshold).filter(|exponent| EXPONENTS.contains(exponent)) {
@@ -65,7 +65,9 @@ fn write_spans(out: &mut BitWriter, spans: &[Span]) {
 
 fn write_custom_bound(out: &mut BitWriter, bound: f64) {
     let thousandths = (bound * 1000.0).round();
-    let fits = (0.0..=THOUSANDTHS_MAX).contains(&(bound * 1000.0)) && thousandths / 1000.0 == bound;
+    // An integer has no sign for negative zero.
+    let is_small = bound.is_sign_positive() && bound * 1000.0 <= THOUSANDTHS_MAX;
+    let fits = is_small && thousandths / 1000.0 == bound;
     if fits {
         out.uvarbit(thousandths as u64 + 1);
     } else {
@@ -100,7 +102,7 @@ mod tests {
         let of = |threshold| bytes(|out| write_zero_threshold(out, threshold));
         assert_eq!((of(0.0), of(2f64.powi(-128))), (vec![0], vec![116]));
         assert_eq!((of(2f64.powi(-243)), of(1024.0)), (vec![1], vec![254]));
-        for other in [2f64.powi(-244), 2048.0, 0.001] {
+        for other in [2f64.powi(-244), 2048.0, 0.001, -0.0] {
             assert_eq!(of(other), [&[255][..], &other.to_be_bytes()].concat());
         }
     }
@@ -110,7 +112,7 @@ mod tests {
         let of = |bound| bytes(|out| write_custom_bound(out, bound));
         // 0.005 * 1000 + 1 is 6: five bits; 0.1 gives 101: thirteen.
         assert_eq!((of(0.005), of(0.1)), (vec![0b1011_0000], vec![0b1110_0011, 0b0010_1000]));
-        for other in [-1.0, 33_554.431, 0.000_1, 1.0 / 3.0] {
+        for other in [-1.0, -0.0, 33_554.431, 0.000_1, 1.0 / 3.0] {
             assert_eq!(of(other).len(), 9, "{other}");
         }
         assert_eq!(of(33_554.430).len(), 4);
