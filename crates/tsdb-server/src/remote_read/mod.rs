@@ -19,6 +19,7 @@ mod request;
 mod samples;
 mod snappy_blocks;
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -45,22 +46,27 @@ const STREAMED_PROTOBUF: HeaderValue =
     HeaderValue::from_static("application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse");
 
 /// Answers a read request.
-pub(crate) async fn read(State(server): State<Arc<ServerState>>, body: Bytes) -> Response<Body> {
-    match respond(&server, &body).await {
+pub(crate) async fn read(State(server): State<Arc<ServerState>>, body: Body) -> Response<Body> {
+    match respond(&server, body).await {
         Ok(response) => response,
         Err(refusal) => refusal.as_text(),
     }
 }
 
-async fn respond(server: &Arc<ServerState>, body: &[u8]) -> Result<Response<Body>, Refusal> {
-    let ReadRequest { queries, response } = ReadRequest::decode(body, server.options().request_bytes_max)?;
+async fn respond(server: &ServerState, body: Body) -> Result<Response<Body>, Refusal> {
+    let limits = server.options();
+    let ReadRequest { queries, response } = {
+        let (body, _held) = server.bodies().read(body, limits.request_bytes_max, limits).await?;
+        let (message, _held) = server.bodies().decompress(&body, limits.request_bytes_max, limits)?;
+        ReadRequest::decode(&message)?
+    };
     let turn = server.query_turn().await?;
     let engine = Arc::clone(server.engine());
     let mut options = QueryOptions::default();
-    options.limits = server.options().query_limits;
+    options.limits = limits.query_limits;
     match response {
         ResponseType::Samples => {
-            let bytes_max = server.options().samples_response_bytes_max;
+            let bytes_max = limits.samples_response_bytes_max;
             let response = move |runtime: &Handle| {
                 runtime.block_on(samples::respond(&engine, queries, &options, bytes_max))
             };
@@ -68,30 +74,37 @@ async fn respond(server: &Arc<ServerState>, body: &[u8]) -> Result<Response<Body
             let length: usize = pieces.iter().map(Bytes::len).sum();
             let headers =
                 [(CONTENT_TYPE, PROTOBUF), (CONTENT_ENCODING, SNAPPY), (CONTENT_LENGTH, length.into())];
-            Ok(with_headers(headers, held(turn, stream::iter(pieces.into_iter().map(Ok)))))
+            let pieces = pieces.into_iter().map(Ok::<_, Infallible>);
+            // What is not sent yet is memory: the turn lasts until it is, or the client is gone.
+            let pieces = stream::iter(pieces).inspect(move |_| {
+                let _held = &turn;
+            });
+            Ok(with_headers(headers, Body::from_stream(pieces)))
         }
         ResponseType::StreamedXorChunks => {
-            let mut frames = ahead(frames::stream(engine, queries, options));
+            let mut frames = ahead(frames::stream(engine, queries, options), turn);
             // Only now is there a status code to choose.
             let first = frames.next().await.transpose()?;
             let frames = stream::iter(first.map(Ok)).chain(frames).inspect(|frame| {
                 if let Err(error) = frame {
-                    tracing::error!(%error, "a remote read ends in the middle of its answer");
+                    tracing::warn!(%error, "a remote read ends in the middle of its answer");
                 }
             });
-            Ok(with_headers([(CONTENT_TYPE, STREAMED_PROTOBUF)], held(turn, frames)))
+            Ok(with_headers([(CONTENT_TYPE, STREAMED_PROTOBUF)], Body::from_stream(frames)))
         }
     }
 }
 
 /// Makes pieces on a thread of their own, for that reads files and keeps a processor busy: at most one that waits to be taken, and
-/// one that is in the making. It ends when nobody takes them any more.
+/// one that is in the making. It ends, and gives its turn back, when nobody takes them any more.
 fn ahead<T: Send + 'static>(
     pieces: impl Stream<Item = T> + Send + 'static,
+    turn: OwnedSemaphorePermit,
 ) -> impl Stream<Item = T> + Send + Unpin {
     let (sender, mut receiver) = mpsc::channel(1);
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
+        let _held = turn;
         runtime.block_on(async {
             let mut pieces = pin!(pieces);
             while let Some(piece) = pieces.next().await {
@@ -102,16 +115,6 @@ fn ahead<T: Send + 'static>(
         });
     });
     stream::poll_fn(move |context| receiver.poll_recv(context))
-}
-
-/// A body that keeps its turn until it is sent, or its client is gone.
-fn held(
-    turn: OwnedSemaphorePermit,
-    pieces: impl Stream<Item = tsdb_engine::Result<Bytes>> + Send + 'static,
-) -> Body {
-    Body::from_stream(pieces.inspect(move |_| {
-        let _held = &turn;
-    }))
 }
 
 fn with_headers<const N: usize>(headers: [(HeaderName, HeaderValue); N], body: Body) -> Response<Body> {

@@ -1,6 +1,5 @@
-//! A read request: from a body to matchers, ranges and the type of the response.
+//! A read request: from the bytes of a message to matchers, ranges and the type of the response.
 
-use axum::http::StatusCode;
 use prost::Message as _;
 use tsdb_core::{MatchOp, Matcher, TimeRange};
 
@@ -22,21 +21,9 @@ pub(super) struct ReadQuery {
 }
 
 impl ReadRequest {
-    /// Reads a body: a snappy block of at most `bytes_max`, with a `prometheus.ReadRequest`.
-    pub(super) fn decode(body: &[u8], bytes_max: usize) -> Result<Self, Refusal> {
-        let not_snappy = |error| {
-            Refusal::bad_request(format!(
-                "the body is not in snappy's block format ({error}): send a prometheus.ReadRequest that is compressed so"
-            ))
-        };
-        let bytes = snap::raw::decompress_len(body).map_err(not_snappy)?;
-        // Looked at before anything is allocated for it.
-        if bytes > bytes_max {
-            let reason = format!("the request has {bytes} bytes after decompression, more than {bytes_max}");
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason));
-        }
-        let message = snap::raw::Decoder::new().decompress_vec(body).map_err(not_snappy)?;
-        let message = proto::ReadRequest::decode(&message[..]).map_err(|error| {
+    /// Reads the bytes of a `prometheus.ReadRequest`.
+    pub(super) fn decode(message: &[u8]) -> Result<Self, Refusal> {
+        let message = proto::ReadRequest::decode(message).map_err(|error| {
             Refusal::bad_request(format!("the body is no prometheus.ReadRequest: {error}"))
         })?;
         Ok(Self {
@@ -88,14 +75,10 @@ mod tests {
 
     use super::*;
 
-    fn body(request: &proto::ReadRequest) -> Vec<u8> {
-        snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap()
-    }
-
     fn decode(query: Option<proto::Query>, accepted: &[i32]) -> Result<ReadRequest, Refusal> {
         let queries = query.into_iter().collect();
         let message = proto::ReadRequest { queries, accepted_response_types: accepted.to_vec() };
-        ReadRequest::decode(&body(&message), 1 << 20)
+        ReadRequest::decode(&message.encode_to_vec())
     }
 
     #[test]
@@ -129,16 +112,10 @@ mod tests {
             let matchers = vec![proto::LabelMatcher { op, name: "job".into(), value: value.into() }];
             decode(Some(proto::Query { matchers, ..Default::default() }), &[]).unwrap_err()
         };
-        let not_proto = snap::raw::Encoder::new().compress_vec(b"hello").unwrap();
-        let of = |body: &[u8]| ReadRequest::decode(body, 1 << 20).unwrap_err();
         let cases = [
             (matcher(4, "a"), 400, "the matcher of `job` has type 4"),
             (matcher(2, "a("), 400, r#"job=~"a(""#),
-            (of(b"\xff\xff\xff\xff\xff\xff\xff"), 400, "not in snappy's block format"),
-            (of(b""), 400, "not in snappy's block format"),
-            (of(&not_proto), 400, "no prometheus.ReadRequest"),
-            // A block that claims three gigabytes.
-            (of(b"\x80\x80\x80\x80\x0c\0"), 413, "more than 1048576"),
+            (ReadRequest::decode(b"hello").unwrap_err(), 400, "no prometheus.ReadRequest"),
             (decode(None, &[5]).unwrap_err(), 400, "[5]"),
         ];
         for (refusal, status, reason) in cases {
@@ -165,27 +142,25 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..300)) {
             check(&bytes);
-            check(&snap::raw::Encoder::new().compress_vec(&bytes).unwrap());
         }
 
         #[test]
         fn requests_that_were_changed_are_read_or_refused(
             changes in vec((any::<Index>(), any::<u8>()), 1..8),
-            inside in any::<bool>(),
             cut in any::<Index>(),
         ) {
-            let mut bytes = if inside { full().encode_to_vec() } else { body(&full()) };
+            let mut bytes = full().encode_to_vec();
             for (place, byte) in changes {
                 let place = place.index(bytes.len());
                 bytes[place] = byte;
             }
             bytes.truncate(bytes.len() - cut.index(bytes.len()) / 8);
-            check(&if inside { snap::raw::Encoder::new().compress_vec(&bytes).unwrap() } else { bytes });
+            check(&bytes);
         }
     }
 
     fn check(bytes: &[u8]) {
-        if let Err(refusal) = ReadRequest::decode(bytes, 1 << 16) {
+        if let Err(refusal) = ReadRequest::decode(bytes) {
             assert!(refusal.status.is_client_error() && !refusal.reason.is_empty(), "{refusal:?}");
         }
     }

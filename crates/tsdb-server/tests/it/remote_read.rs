@@ -215,9 +215,19 @@ fn what_is_no_request_is_refused() {
     let serving = Serving::start(ServerOptions::default());
     let good = read_request(&[(&[Matcher::equal("a", "b")], TimeRange::ALL)], &[]);
     assert_eq!(serving.post(PATH, &good).status, 200);
-    for body in [&b""[..], b"\xff\xff\xff\xff\xff\xff", b"hello", &good[..good.len() - 1]] {
+    let not_a_request = snap::raw::Encoder::new().compress_vec(b"hello").unwrap();
+    // The last one claims to be three gigabytes.
+    let cases = [
+        (&b""[..], 400),
+        (b"\xff\xff\xff\xff\xff\xff", 400),
+        (b"hello", 400),
+        (&good[..good.len() - 1], 400),
+        (&not_a_request, 400),
+        (b"\x80\x80\x80\x80\x0c\0", 413),
+    ];
+    for (body, status) in cases {
         let answer = serving.post(PATH, body);
-        assert_eq!(answer.status, 400, "{body:?}");
+        assert_eq!(answer.status, status, "{body:?}");
         assert!(answer.content_type.starts_with("text/plain"), "{}", answer.content_type);
     }
 }

@@ -35,7 +35,8 @@ impl Serving {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let engine = Arc::new(runtime.block_on(Engine::open(dir.path())).unwrap());
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = runtime.block_on(Server::bind(Arc::clone(&engine), options, any_port)).unwrap();
+        let server = Server::builder(Arc::clone(&engine)).options(options).bind(any_port);
+        let server = runtime.block_on(server).unwrap();
         let address = server.local_addr();
         let (stop, stopped) = oneshot::channel();
         let ended = runtime.spawn(async move {

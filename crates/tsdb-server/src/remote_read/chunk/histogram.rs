@@ -49,9 +49,9 @@ pub(super) fn encode(samples: &[Sample]) -> Vec<u8> {
     let mut out = BitWriter::after(&[high, low, flag]);
     layout::write(&mut out, first);
     if first.is_float() {
-        encode_floats(&mut out, samples)
+        encode_floats(&mut out, samples);
     } else {
-        encode_integers(&mut out, samples)
+        encode_integers(&mut out, samples);
     }
     out.finish()
 }
