@@ -43,7 +43,7 @@ impl Serving {
             let stopped = async move {
                 let _sender_is_gone = stopped.await;
             };
-            server.run(stopped).await.unwrap();
+            server.run(stopped).await;
         });
         Self { engine, runtime, address, stop: Some(stop), ended: Some(ended), _dir: dir }
     }
