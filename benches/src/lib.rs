@@ -16,3 +16,4 @@ pub mod python;
 pub mod report;
 pub mod requests;
 pub mod scrapes;
+pub mod server;

@@ -1,8 +1,12 @@
-//! What the operating system says of this process: its memory, and the CPU time of its children.
+//! What the operating system says of a process: its memory, its CPU time, and the CPU time of its children.
 
 use std::fs;
 
-/// Memory of this process in bytes, as Linux counts it: pages of files that are mapped and touched included.
+/// Where in `/proc/PID/stat`, counted from behind the name, the CPU times are: of the process, and of its children.
+const OWN_CPU_FIELD: usize = 11;
+const CHILDREN_CPU_FIELD: usize = 13;
+
+/// Memory of a process in bytes, as Linux counts it: pages of files that are mapped and touched included.
 #[derive(Clone, Copy, Debug)]
 pub struct Resident {
     /// Bytes now.
@@ -16,7 +20,13 @@ pub struct Resident {
 /// The memory of this process; `None` where there is no `/proc` to ask.
 #[must_use]
 pub fn resident() -> Option<Resident> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+    resident_of(std::process::id())
+}
+
+/// The memory of a process; `None` where there is no `/proc` to ask, or no such process.
+#[must_use]
+pub fn resident_of(pid: u32) -> Option<Resident> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let bytes = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         let kibibytes: u64 = line.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok()?;
@@ -35,11 +45,22 @@ pub fn forget_peak() -> bool {
 /// there is no `/proc` to ask.
 #[must_use]
 pub fn children_cpu_seconds() -> Option<f64> {
+    cpu_seconds(std::process::id(), CHILDREN_CPU_FIELD)
+}
+
+/// CPU seconds, user and system, of a process so far, to a hundredth; `None` where there is no `/proc` to ask, or no such process.
+#[must_use]
+pub fn cpu_seconds_of(pid: u32) -> Option<f64> {
+    cpu_seconds(pid, OWN_CPU_FIELD)
+}
+
+/// Two fields of a process's `stat`, user and system time, the first of which is so many behind its name.
+fn cpu_seconds(pid: u32, field: usize) -> Option<f64> {
     /// The kernel's unit in this file, on every platform.
     const TICKS_PER_S: f64 = 100.0;
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name of the program, in parentheses, may hold spaces. After it come the third field and those that follow.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(13);
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(field);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     Some((ticks()? + ticks()?) as f64 / TICKS_PER_S)
 }

@@ -2,25 +2,25 @@
 
 use std::path::{Path, absolute};
 
+use crate::binary::{self, TSDB_BIN};
 use crate::interop;
 use crate::peers;
-use crate::run::{Failure, Result};
+use crate::run::{Cmd, Failure, Result};
 use crate::workspace::{BENCHES, Workspace};
 
 /// What the names of the programs begin with.
 const PREFIX: &str = "bench-";
 /// The programs that measure Python packages beside ours.
 const WITH_PYTHON: &[&str] = &["bench-cold-file", "bench-parquet"];
+/// The programs that run the binary.
+const WITH_BINARY: &[&str] = &["bench-server"];
 /// Where such a program looks for the Python that has them.
 const PEERS_PYTHON: &str = "TSDB_PEERS_PYTHON";
 
 /// Runs each program once with `--smoke`, and each criterion target with `--test`.
 pub(crate) fn smoke(workspace: &Workspace) -> Result<()> {
     for program in programs(workspace)? {
-        workspace
-            .cargo()
-            .args(["run", "--release", "-p", BENCHES, "--bin", program, "--", "--smoke"])
-            .run()?;
+        command(workspace, program)?.arg("--smoke").run()?;
     }
     workspace.cargo().args(["bench", "-p", BENCHES, "--benches", "--", "--test"]).run()
 }
@@ -33,8 +33,7 @@ pub(crate) fn run(workspace: &Workspace, names: &[String], json: Option<&Path>, 
     let peers = if peers { peers::arguments(workspace) } else { Vec::new() };
     let json = json.map(start_file).transpose()?;
     for program in chosen {
-        let mut command = workspace.cargo().args(["run", "--release", "-p", BENCHES, "--bin", program, "--"]);
-        command = command.args(&peers);
+        let mut command = command(workspace, program)?.args(&peers);
         if let Some(file) = &json {
             command = command.arg("--json").arg(file);
         }
@@ -47,6 +46,15 @@ pub(crate) fn run(workspace: &Workspace, names: &[String], json: Option<&Path>, 
         command.run()?;
     }
     Ok(())
+}
+
+/// Runs a program with the arguments that are added.
+fn command(workspace: &Workspace, program: &str) -> Result<Cmd> {
+    let command = workspace.cargo().args(["run", "--release", "-p", BENCHES, "--bin", program, "--"]);
+    if WITH_BINARY.contains(&program) {
+        return Ok(command.env(TSDB_BIN, binary::tsdb(workspace)?));
+    }
+    Ok(command)
 }
 
 /// An empty file, by a path that holds in the programs' working directory as well.

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::run::{Failure, Result};
 use crate::workspace::Workspace;
-use crate::{bench, consumer, demo, interop, layers, lint, test, tidy};
+use crate::{bench, consumer, demo, interop, layers, lint, prometheus, test, tidy};
 
 /// One part of the pipeline. The variants are declared in the order in which `ci` runs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -25,6 +25,7 @@ pub(crate) enum Step {
     Consumer,
     Demo,
     Interop,
+    Prometheus,
     BenchSmoke,
 }
 
@@ -42,6 +43,7 @@ impl Step {
             Self::Consumer => consumer::run(workspace, &[]),
             Self::Demo => demo::run(workspace),
             Self::Interop => interop::run(workspace, &[]),
+            Self::Prometheus => prometheus::run(workspace),
             Self::BenchSmoke => bench::smoke(workspace),
         }
     }

@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::binary::{self, TSDB_BIN};
 use crate::run::{Cmd, Failure, Result};
-use crate::workspace::{CLI, TESTS, Workspace};
+use crate::workspace::{TESTS, Workspace};
 
 /// The suite, relative to the root.
 const SUITE: &str = "tests/interop";
@@ -19,15 +20,14 @@ const PYTHON_MINOR_MIN: u32 = 11;
 /// Runs the suite with `pytest_args` handed on.
 pub(crate) fn run(workspace: &Workspace, pytest_args: &[String]) -> Result<()> {
     let python = environment(workspace)?;
-    workspace.cargo().args(["build", "--release", "-p", CLI, "--bin", "tsdb"]).run()?;
+    let tsdb = binary::tsdb(workspace)?;
     workspace.cargo().args(["build", "--release", "-p", TESTS, "--example", LAYOUTS]).run()?;
-    let release = workspace.target.join("release");
-    let program = |name: &str| format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let layouts = format!("{LAYOUTS}{}", std::env::consts::EXE_SUFFIX);
     Cmd::new(&python, &workspace.root)
         .args(["-m", "pytest", "-p", "no:cacheprovider", SUITE])
         .args(pytest_args)
-        .env("TSDB_BIN", release.join(program("tsdb")))
-        .env("TSDB_LAYOUTS", release.join("examples").join(program(LAYOUTS)))
+        .env(TSDB_BIN, tsdb)
+        .env("TSDB_LAYOUTS", workspace.target.join("release/examples").join(layouts))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .run()
 }

@@ -34,6 +34,7 @@ const PURE: &[&str] = &["arrow", "parquet", "object_store", "tokio", "futures", 
 const LIBRARIES: &[&str] = &[
     "tsdb-core",
     "tsdb-vfs",
+    "tsdb-text",
     "tsdb-workload",
     TESTKIT,
     "tsdb-schema",
@@ -41,6 +42,7 @@ const LIBRARIES: &[&str] = &[
     "tsdb-hot",
     "tsdb-cold",
     "tsdb-engine",
+    "tsdb-server",
 ];
 
 const RULES: &[Rule] = &[
@@ -52,10 +54,20 @@ const RULES: &[Rule] = &[
     rule("tsdb-cold", &["tsdb-parquet-io", "tsdb-schema", "tsdb-vfs", "tsdb-core"], &[]),
     // Of Arrow the engine has the table that a scan gives; of Parquet it knows nothing.
     rule("tsdb-engine", &["tsdb-hot", "tsdb-cold", "tsdb-schema", "tsdb-vfs", "tsdb-core"], &[]),
+    rule("tsdb-text", &["tsdb-core"], PURE),
+    rule("tsdb-server", &["tsdb-engine", "tsdb-text", "tsdb-core"], &[]),
     rule(
         "tsdb-cli",
         // What opens a store goes by the engine; a Parquet file that belongs to none (`inspect`, `query --file`) does not.
-        &["tsdb-engine", "tsdb-cold", "tsdb-parquet-io", "tsdb-vfs", "tsdb-core", "tsdb-workload"],
+        &[
+            "tsdb-server",
+            "tsdb-engine",
+            "tsdb-cold",
+            "tsdb-parquet-io",
+            "tsdb-vfs",
+            "tsdb-core",
+            "tsdb-workload",
+        ],
         &[],
     ),
     // Beside the layers.

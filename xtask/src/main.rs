@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod binary;
 mod ci;
 mod consumer;
 mod demo;
@@ -14,6 +15,7 @@ mod interop;
 mod layers;
 mod lint;
 mod peers;
+mod prometheus;
 mod run;
 mod test;
 mod tidy;
@@ -83,6 +85,8 @@ enum Task {
         #[arg(last = true, value_name = "PYTEST_ARGS")]
         pytest: Vec<String>,
     },
+    /// Have a real Prometheus write to the server and read what then lies in Parquet; skipped where it cannot be had
+    Prometheus,
     /// Run every benchmark briefly, to see that it works; the figures mean nothing
     BenchSmoke,
     /// For longer than the tests, optimised: the engine's state machine, then a process under everything at once
@@ -135,6 +139,7 @@ fn dispatch(workspace: &Workspace, task: Task) -> Result<()> {
         Task::Consumer { crates } => consumer::run(workspace, &crates),
         Task::Demo => Step::Demo.run(workspace),
         Task::Interop { pytest } => interop::run(workspace, &pytest),
+        Task::Prometheus => Step::Prometheus.run(workspace),
         Task::BenchSmoke => Step::BenchSmoke.run(workspace),
         Task::Soak { cases, seconds } => test::soak(workspace, cases, seconds),
         Task::Bench { names, json, peers } => bench::run(workspace, &names, json.as_deref(), peers),

@@ -1,4 +1,7 @@
-//! Other stores for the benchmarks to compare with. None is needed: one that cannot be had is left out with a sentence.
+//! Programs of other stores, for the benchmarks to compare with and for the tests to drive. None is needed: one that cannot be had
+//! is left out with a sentence.
+//!
+//! Those of Debian's packages are fetched once and unpacked beside the build, without being installed and without root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +9,25 @@ use std::path::{Path, PathBuf};
 use crate::run::{Cmd, Failure, Result};
 use crate::workspace::Workspace;
 
+/// A program of a package of Debian's.
+#[derive(Clone, Copy)]
+pub(crate) struct Packaged {
+    /// Its file name, and the name by which benchmarks know it.
+    pub(crate) name: &'static str,
+    package: &'static str,
+}
+
+/// The server.
+pub(crate) const PROMETHEUS: Packaged = Packaged { name: "prometheus", package: "prometheus" };
+/// Prometheus' tool.
+pub(crate) const PROMTOOL: Packaged = Packaged { name: "promtool", package: "prometheus" };
+const VICTORIA_METRICS: Packaged = Packaged { name: "victoria-metrics", package: "victoria-metrics" };
+
 /// Arguments for the benchmark programs: `--peer NAME=PROGRAM` for each peer that is there.
 pub(crate) fn arguments(workspace: &Workspace) -> Vec<String> {
+    let packaged = [PROMTOOL, PROMETHEUS, VICTORIA_METRICS].map(|peer| (peer.name, peer.program(workspace)));
     let mut arguments = Vec::new();
-    for (name, found) in [("promtool", promtool(workspace)), ("tsink", tsink(workspace))] {
+    for (name, found) in packaged.into_iter().chain([("tsink", tsink(workspace))]) {
         match found {
             Ok(program) => arguments.extend(["--peer".to_owned(), format!("{name}={}", program.display())]),
             Err(failure) => eprintln!("bench: {name} is left out: {failure}"),
@@ -18,20 +36,33 @@ pub(crate) fn arguments(workspace: &Workspace) -> Vec<String> {
     arguments
 }
 
-/// Prometheus' tool, from Debian's package: fetched once and unpacked beside the build, without being installed.
-fn promtool(workspace: &Workspace) -> Result<PathBuf> {
-    const PACKAGE: &str = "prometheus";
-    let dir = workspace.target.join("peers").join(PACKAGE);
-    let program = dir.join("usr/bin/promtool");
-    if program.is_file() {
-        return Ok(program);
+impl Packaged {
+    /// Where the program is, after it was fetched if it was not there.
+    pub(crate) fn program(self, workspace: &Workspace) -> Result<PathBuf> {
+        let dir = workspace.target.join("peers").join(self.package);
+        let program = dir.join("usr/bin").join(self.name);
+        if !program.is_file() {
+            fs::create_dir_all(&dir)
+                .map_err(|error| Failure::doing(format!("cannot make {}", dir.display()), error))?;
+            self.fetch(&dir)?;
+        }
+        let missing =
+            || Failure::new(format!("Debian's package {} has no usr/bin/{}", self.package, self.name));
+        if program.is_file() { Ok(program) } else { Err(missing()) }
     }
-    fs::create_dir_all(&dir)
-        .map_err(|error| Failure::doing(format!("cannot make {}", dir.display()), error))?;
-    Cmd::new("apt-get", &dir).args(["-q", "download", PACKAGE]).run()?;
-    let package = find_package(&dir)?;
-    Cmd::new("dpkg-deb", &dir).arg("-x").arg(package).arg(".").run()?;
-    if program.is_file() { Ok(program) } else { Err(Failure::new("the package has no usr/bin/promtool")) }
+
+    fn fetch(self, dir: &Path) -> Result<()> {
+        let download = || Cmd::new("apt-get", dir).args(["-q", "download", self.package]).run();
+        if download().is_err() {
+            // The list of packages may be missing, or older than the archive. Without root it cannot be brought up to date; what
+            // counts is whether the package can be had then.
+            if let Err(failure) = Cmd::new("apt-get", dir).args(["-q", "update"]).run() {
+                eprintln!("xtask: {failure}");
+            }
+            download()?;
+        }
+        Cmd::new("dpkg-deb", dir).arg("-x").arg(find_package(dir)?).arg(".").run()
+    }
 }
 
 fn find_package(dir: &Path) -> Result<PathBuf> {

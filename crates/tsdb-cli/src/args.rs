@@ -1,9 +1,11 @@
 //! The command line: what `tsdb --help` says.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tsdb_server::ServerOptions;
 
 /// A hybrid time-series store: recent data in memory and blocks, history in plain Parquet, queried as one.
 #[derive(Debug, Parser)]
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write the samples of a Parquet file, ours or any other, to a new one with a series index.
     Rewrite(RewriteArgs),
+    /// Serve Prometheus' remote write, remote read and HTTP API.
+    Serve(ServeArgs),
     /// Show the whole life of data on a million generated samples.
     Demo(DemoArgs),
 }
@@ -336,6 +340,62 @@ pub(crate) enum QueryFormat {
     Csv,
     /// One series a line, bit for bit: what `import` reads back.
     Jsonl,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  tsdb serve
+  tsdb serve --listen 0.0.0.0:9201 --token-file /etc/tsdb/token
+
+In prometheus.yml:
+  remote_write: [{ url: http://127.0.0.1:9201/api/v1/write }]
+  remote_read:  [{ url: http://127.0.0.1:9201/api/v1/read, read_recent: true }]";
+
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// Where to listen. Port 0 is any that is free.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9201")]
+    pub(crate) listen: SocketAddr,
+    /// Ask clients for the token that is in this file. The environment variable TSDB_TOKEN can hold it instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "password_file")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Ask clients for the user and the password that are in this file as USER:PASSWORD. The environment variable
+    /// TSDB_PASSWORD can hold them instead.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Listen where other machines can reach it without asking them for anything.
+    #[arg(long)]
+    pub(crate) allow_unauthenticated: bool,
+    /// Let clients delete series.
+    #[arg(long)]
+    pub(crate) enable_admin_api: bool,
+    /// Drop samples that are so many days older than the newest one. Without it everything is kept.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) retention_days: Option<u32>,
+    /// Refuse samples that are so many seconds ahead of the clock.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "86400")]
+    pub(crate) max_ahead: Duration,
+    /// Stop queries that take longer.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "120")]
+    pub(crate) query_timeout: Duration,
+    /// Connections at a time.
+    #[arg(long, value_name = "N", default_value_t = ServerOptions::CONNECTIONS_MAX)]
+    pub(crate) max_connections: usize,
+    /// Bytes of request bodies in memory at a time.
+    #[arg(long, value_name = "BYTES", default_value_t = ServerOptions::IN_FLIGHT_BYTES_MAX)]
+    pub(crate) max_body_bytes: usize,
+    /// How to log, on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 #[derive(Debug, Args)]

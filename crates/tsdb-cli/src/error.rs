@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// The store refused or is damaged.
     #[error(transparent)]
     Engine(#[from] tsdb_engine::Error),
+    /// There is no server.
+    #[error(transparent)]
+    Server(#[from] tsdb_server::Error),
     /// The query went beyond a limit that was set.
     #[error("the query was stopped: {limit}. Narrow the selector or the time range, or raise {flag}")]
     Limit { limit: tsdb_engine::QueryLimit, flag: &'static str },

@@ -11,12 +11,10 @@ mod args;
 mod clock;
 mod command;
 mod error;
-mod exposition;
-mod jsonl;
+mod logging;
 mod new_file;
 mod output;
 mod parquet_files;
-mod time;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,13 +26,7 @@ use error::Failure;
 
 fn main() -> ExitCode {
     let Cli { data_dir, json, command } = Cli::parse();
-    // What the engine does by itself and cannot return: a torn log that was cut, a seal that failed.
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .with_writer(io::stderr)
-        .with_target(false)
-        .without_time()
-        .init();
+    logging::start(&command);
     let store = command::Store { dir: data_dir, json };
     let done = match command {
         Command::Import(args) => command::import::run(&store, &args),
@@ -51,6 +43,7 @@ fn main() -> ExitCode {
         Command::Flush => command::flush::run(&store),
         Command::Status => command::status::run(&store),
         Command::Inspect(args) => command::inspect::run(&store, &args),
+        Command::Serve(args) => command::serve::run(&store, &args),
         Command::Demo(args) => command::demo::run(&store, &args),
     };
     match done {

@@ -164,7 +164,8 @@ impl Histogram {
     }
 
     /// Whether two histograms have the same buckets: schema, zero threshold, spans and bounds, bit for bit.
-    pub(crate) fn same_layout(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn same_layout(&self, other: &Self) -> bool {
         self.schema == other.schema
             && self.zero_threshold.to_bits() == other.zero_threshold.to_bits()
             && self.positive_spans == other.positive_spans

@@ -8,7 +8,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use parking_lot::Mutex;
@@ -26,6 +26,10 @@ use crate::store::Store;
 pub struct BackgroundStats {
     /// Rounds that are done.
     pub rounds: u64,
+    /// Rounds of these that failed.
+    pub failures: u64,
+    /// Time that all rounds took.
+    pub time: Duration,
     /// Rounds that failed since the last one that did not.
     pub failures_in_a_row: u32,
     /// Why the last round failed, if it did.
@@ -59,12 +63,15 @@ impl Background {
                         return;
                     }
                     let stopped = pin!(stop.notified());
+                    let started = Instant::now();
                     let round = store.maintain(store.clock.now_ms());
                     let round = Paced::new(round, options.duty_percent, store.stands_back());
                     match select(stopped, round).await {
                         Either::Left(_) => return,
                         Either::Right((done, _)) => {
-                            wait = stats.lock().count(done, interval, options.backoff_max);
+                            let mut stats = stats.lock();
+                            stats.time += started.elapsed();
+                            wait = stats.count(done, interval, options.backoff_max);
                         }
                     }
                 }
@@ -126,6 +133,7 @@ impl BackgroundStats {
                 interval
             }
             Err(error) => {
+                self.failures += 1;
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
                 self.last_error = Some(error.to_string());
                 let doubled = interval.saturating_mul(2_u32.saturating_pow(self.failures_in_a_row.min(16)));
@@ -148,7 +156,7 @@ mod tests {
             stats.count(done, interval, max).as_secs()
         };
         assert_eq!([true, true, true, true, false, true].map(&mut count), [20, 40, 60, 60, 10, 20]);
-        assert_eq!((stats.rounds, stats.failures_in_a_row), (6, 1));
+        assert_eq!((stats.rounds, stats.failures, stats.failures_in_a_row), (6, 5, 1));
         assert_eq!(stats.last_error.as_deref(), Some("async runtime: no"));
     }
 }

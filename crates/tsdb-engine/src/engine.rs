@@ -17,6 +17,7 @@ use tsdb_vfs::{Vfs, VfsLock};
 use crate::auto_seal::AutoSeal;
 use crate::background::Background;
 use crate::error::{Error, Result};
+use crate::metadata::MetadataStore;
 use crate::query::{Query, QueryOptions};
 use crate::select::{self, SeriesStream};
 use crate::store::{Flushed, Maintained, Store};
@@ -36,6 +37,7 @@ pub struct Engine {
     background: Background,
     auto_seal: AutoSeal,
     store: Arc<Store>,
+    metadata: MetadataStore,
     recovery: Recovery,
     dir: PathBuf,
 }
@@ -68,6 +70,7 @@ impl Engine {
     pub(crate) async fn open_built(builder: EngineBuilder) -> Result<Self> {
         let lock = take_lock(builder.vfs.as_ref(), &builder.dir, builder.create)?;
         let store = cold_store(&builder, false)?;
+        let metadata = MetadataStore::open(Arc::clone(&builder.vfs), &builder.dir, true)?;
         let EngineBuilder { dir, options, vfs, cold_store, clock, .. } = builder;
         // Into a directory of its own nobody else writes: the lock keeps them out.
         let grace_ms = if cold_store.is_some() { options.lifecycle.orphan_grace_ms } else { 0 };
@@ -81,15 +84,20 @@ impl Engine {
         cold.forget_handed_over().await;
         let store = Arc::new(Store::new(hot, cold, clock, options.lifecycle, Some(lock.into())));
         let background = Background::start(Arc::clone(&store), options.background)?;
-        Ok(Self { background, auto_seal: AutoSeal::default(), store, recovery, dir })
+        Ok(Self { background, auto_seal: AutoSeal::default(), store, metadata, recovery, dir })
     }
 
     /// An engine over what was found in `dir`, that changes nothing.
-    pub(crate) fn read_only(store: Store, recovery: Recovery, dir: PathBuf) -> Result<Self> {
+    pub(crate) fn read_only(
+        store: Store,
+        metadata: MetadataStore,
+        recovery: Recovery,
+        dir: PathBuf,
+    ) -> Result<Self> {
         let store = Arc::new(store);
         let none = BackgroundOptions { interval: None, ..BackgroundOptions::default() };
         let background = Background::start(Arc::clone(&store), none)?;
-        Ok(Self { background, auto_seal: AutoSeal::default(), store, recovery, dir })
+        Ok(Self { background, auto_seal: AutoSeal::default(), store, metadata, recovery, dir })
     }
 
     /// Whether the engine was opened to be read only.
@@ -265,6 +273,10 @@ impl Engine {
         stopped.map_err(|e| Error::Runtime(e.to_string()))?;
         let _no_seal_under_way = self.store.sealing.lock().await;
         Ok(self.hot().close()?)
+    }
+
+    pub(crate) fn metadata_store(&self) -> &MetadataStore {
+        &self.metadata
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -61,6 +61,17 @@ pub enum Error {
         /// What the file system says, with the path.
         source: std::io::Error,
     },
+    /// What is known of metrics (type, help, unit) cannot be read or written.
+    #[error(
+        "the metadata of metrics, {}: {detail}. A damaged file can be restored from a copy, or removed: senders repeat what is in it",
+        path.display()
+    )]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, or what the file system says.
+        detail: String,
+    },
     /// The hot tier: head, WAL or blocks.
     #[error(transparent)]
     Hot(#[from] tsdb_hot::Error),
@@ -82,6 +93,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether what was to be stored is at fault: it would be refused again.
+    #[must_use]
+    pub fn is_refused_input(&self) -> bool {
+        use tsdb_hot::Error as Hot;
+        matches!(
+            self,
+            Self::Core(_)
+                | Self::Hot(
+                    Hot::Invalid(_)
+                        | Hot::LabelsTooLarge { .. }
+                        | Hot::RecordTooLarge { .. }
+                        | Hot::DuplicateSample { .. }
+                )
+        )
+    }
+
+    /// Whether the same call may succeed later, without anybody's doing: the disk is full, or the head is until its seal.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        use tsdb_hot::Error as Hot;
+        matches!(self, Self::Hot(Hot::StorageFull(_) | Hot::TooManySeries { .. }))
+    }
+
     /// What an error means to an engine that only reads.
     pub(crate) fn seen_read_only(self) -> Self {
         match &self {

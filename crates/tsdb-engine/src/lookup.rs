@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::metered::{Stage, Within};
 use crate::query::{Meter, Query};
 use crate::select::{Tiers, as_seen};
-use crate::{Engine, QueryLimits, QueryStatistics};
+use crate::{Engine, QueryLimits, QueryOptions, QueryStatistics};
 
 /// Settings of one look-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +73,14 @@ impl Engine {
         options: &LookupOptions,
     ) -> Result<Found<Labels>> {
         Found::of_query(self.series_without_samples(matchers, range, options.of_series()), options).await
+    }
+
+    /// As [`series`](Self::series), one after another, without samples: whoever stops early has not paid for the rest.
+    ///
+    /// # Errors
+    /// As [`series_within`](Self::series_within); the stream ends at its first error.
+    pub fn series_stream(&self, matchers: &[Matcher], range: TimeRange, options: &QueryOptions) -> Query {
+        self.series_without_samples(matchers, range, options.limits)
     }
 
     /// The number of distinct series over all tiers. Labels are looked up for it, and no samples but where a delete

@@ -26,6 +26,7 @@ use tsdb_hot::{HotStore, Recovery};
 
 use crate::engine::{COLD_DIR, check_store};
 use crate::error::{Error, Result};
+use crate::metadata::MetadataStore;
 use crate::store::Store;
 use crate::{Engine, EngineBuilder};
 
@@ -55,7 +56,11 @@ impl EngineBuilder {
             tried += 1;
             let before = self.names();
             match self.read().await {
-                Ok(Some((store, recovery))) => return Engine::read_only(store, recovery, self.dir),
+                Ok(Some((store, recovery))) => {
+                    // It says nothing about samples, so it may be of another moment.
+                    let metadata = MetadataStore::open(self.vfs, &self.dir, false)?;
+                    return Engine::read_only(store, metadata, recovery, self.dir);
+                }
                 Ok(None) if tried == TRIES => return Err(Error::Unsettled { dir: self.dir, tries: TRIES }),
                 Ok(None) => {}
                 // Nobody was at it: the error is what is there.

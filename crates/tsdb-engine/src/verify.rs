@@ -7,7 +7,7 @@ use tsdb_hot::{RepairedSegment, repair_wal};
 
 use crate::engine::{check_store, cold_store, take_lock};
 use crate::error::{Error, Result};
-use crate::{Engine, EngineBuilder};
+use crate::{Engine, EngineBuilder, metadata};
 
 /// What a check of a store found.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Verified {
     pub blocks: u64,
     /// Cold files that were read.
     pub files: u64,
-    /// What is damaged: an error for each block and cold file that is, which names it.
+    /// What is damaged: an error for each block and cold file that is, and for the metadata of metrics, which names it.
     pub damaged: Vec<Error>,
 }
 
@@ -82,6 +82,9 @@ impl Engine {
             }
         }
         verified.read_cold(self.cold()).await;
+        if let Err(error) = self.metadata_store().verify() {
+            verified.damaged.push(error);
+        }
         if self.is_read_only() {
             // A file that a writer has merged since is none that was lost.
             verified.damaged = verified.damaged.into_iter().map(Error::seen_read_only).collect();
@@ -108,6 +111,9 @@ impl EngineBuilder {
             damaged: hot.damaged.into_iter().map(Error::from).collect(),
         };
         verified.read_cold_beside_a_writer(&self).await;
+        if let Err(error) = metadata::read(self.vfs.as_ref(), &self.dir) {
+            verified.damaged.push(error);
+        }
         Ok(verified)
     }
 

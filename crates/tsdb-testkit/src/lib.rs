@@ -6,6 +6,8 @@ mod disk;
 #[cfg(feature = "object-store")]
 mod object_store;
 mod oracle;
+#[cfg(feature = "remote-read")]
+pub mod remote_read;
 pub mod strategies;
 mod watched_fs;
 

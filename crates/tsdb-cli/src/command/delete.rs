@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Store, matchers, range};
 use crate::args::DeleteArgs;
 use crate::error::{Failure, Result};
-use crate::time;
+use tsdb_text::time;
 
 pub(crate) fn run(store: &Store, args: &DeleteArgs) -> Result<()> {
     let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);

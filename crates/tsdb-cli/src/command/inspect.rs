@@ -13,7 +13,7 @@ use crate::args::InspectArgs;
 use crate::error::Result;
 use crate::output::human_bytes;
 use crate::parquet_files::ParquetFiles;
-use crate::time;
+use tsdb_text::time;
 
 /// Characters of a column's type that fit a line; JSON has all of them.
 const TYPE_CHARS: usize = 48;

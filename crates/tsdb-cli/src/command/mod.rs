@@ -12,6 +12,7 @@ mod limits;
 pub(crate) mod lookup;
 pub(crate) mod query;
 pub(crate) mod rewrite;
+pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod verify;
 
@@ -23,7 +24,9 @@ use tsdb_engine::{EngineBuilder, EngineOptions, Error};
 
 use crate::args::TimeArgs;
 use crate::error::{Failure, Result};
-use crate::{clock, time};
+use tsdb_text::time;
+
+use crate::clock;
 
 /// The data directory when none is named.
 const DEFAULT_DATA_DIR: &str = "tsdb-data";

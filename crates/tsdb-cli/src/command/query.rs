@@ -12,9 +12,9 @@ use super::limits::{naming_flags, query_limits};
 use super::{Store, matchers, range};
 use crate::args::{QueryArgs, QueryFormat};
 use crate::error::{Failure, Result};
-use crate::jsonl;
 use crate::output::{csv, human_bytes, table};
 use crate::parquet_files::ParquetFiles;
+use tsdb_text::jsonl;
 
 pub(crate) fn run(store: &Store, args: &QueryArgs) -> Result<()> {
     let (matchers, range) = (matchers(&args.selector)?, range(&args.times)?);

@@ -9,7 +9,7 @@ use tsdb_engine::EngineStats;
 use super::Store;
 use crate::error::Result;
 use crate::output::human_bytes;
-use crate::time;
+use tsdb_text::time;
 
 pub(crate) fn run(store: &Store) -> Result<()> {
     let (stats, series) = store.read(|engine| Ok((engine.stats(), engine.count_series()?)))?;

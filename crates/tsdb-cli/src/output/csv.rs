@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tsdb_core::{SampleValue, Series};
 
 use super::float;
-use crate::{jsonl, time};
+use tsdb_text::{jsonl, time};
 
 pub(crate) fn write_header(out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"series,timestamp,value\n")

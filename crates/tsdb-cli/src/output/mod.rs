@@ -5,7 +5,7 @@ pub(crate) mod table;
 
 use tsdb_core::{Buckets, Histogram};
 
-use crate::jsonl::ValueText;
+use tsdb_text::jsonl::ValueText;
 
 /// Bytes with a binary unit, three digits: `1.25 MiB`.
 pub(crate) fn human_bytes(bytes: u64) -> String {

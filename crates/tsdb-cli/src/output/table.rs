@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tsdb_core::{SampleValue, Series};
 
 use super::{float, histogram_summary};
-use crate::time;
+use tsdb_text::time;
 
 pub(crate) fn write_series(out: &mut impl Write, series: &Series) -> io::Result<()> {
     writeln!(out, "{}", series.labels)?;

@@ -3,8 +3,8 @@
 use tsdb_core::{Labels, Series};
 
 use crate::args::ImportFormat;
-use crate::exposition::{Format, LineError, ParsedSample, Parser};
-use crate::{exposition, jsonl};
+use tsdb_text::exposition::{Format, LineError, ParsedSample, Parser};
+use tsdb_text::{exposition, jsonl};
 
 /// What one line holds.
 pub(super) enum Samples<'a> {

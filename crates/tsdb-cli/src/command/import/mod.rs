@@ -21,8 +21,10 @@ use self::lines::{Lines, Samples};
 use super::Store;
 use crate::args::ImportArgs;
 use crate::error::{Failure, Result};
-use crate::exposition::LineError;
-use crate::{clock, time};
+use tsdb_text::exposition::LineError;
+use tsdb_text::time;
+
+use crate::clock;
 
 /// Samples of one durable batch.
 const BATCH_SAMPLES: u64 = 20_000;

@@ -1,0 +1,107 @@
+//! `tsdb serve`: the store behind Prometheus' protocols, until a signal.
+//!
+//! Standard output gets one line, the address; everything else is logged. SIGTERM and SIGINT stop the server: it takes no more
+//! connections, lets requests end, and closes the store. A second signal does not hurry it.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tsdb_engine::EngineOptions;
+use tsdb_server::{Credentials, Server, ServerOptions};
+
+use super::Store;
+use crate::args::ServeArgs;
+use crate::error::{Failure, Result};
+
+const DAY_MS: i64 = 86_400_000;
+/// Holds the token, where no file does.
+const TOKEN: &str = "TSDB_TOKEN";
+/// Holds user and password, where no file does.
+const PASSWORD: &str = "TSDB_PASSWORD";
+
+pub(crate) fn run(store: &Store, args: &ServeArgs) -> Result<()> {
+    let credentials = credentials(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Engine(tsdb_engine::Error::Runtime(error.to_string())))?;
+    runtime.block_on(serve(store, args, credentials))
+}
+
+async fn serve(store: &Store, args: &ServeArgs, credentials: Option<Credentials>) -> Result<()> {
+    // Before anything is promised to anybody.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut options = EngineOptions::default();
+    options.lifecycle.retention_ms = args.retention_days.map(|days| i64::from(days) * DAY_MS);
+    let engine = Arc::new(store.builder().options(options).open().await?);
+    let server = Server::builder(Arc::clone(&engine))
+        .options(server_options(args))
+        .credentials(credentials)
+        .allow_unauthenticated(args.allow_unauthenticated)
+        .bind(args.listen)
+        .await?;
+    let address = server.local_addr();
+    writeln!(io::stdout(), "listening on http://{address}")?;
+    tracing::info!(%address, data_dir = %store.dir().display(), "serving");
+    let stop = async {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "stopping: requests under way are let end");
+    };
+    server.run(stop).await;
+    let engine = Arc::into_inner(engine).expect("invariant: a server that has ended holds no engine");
+    engine.close().await?;
+    tracing::info!("stopped: everything that was acknowledged is on disk");
+    Ok(())
+}
+
+fn server_options(args: &ServeArgs) -> ServerOptions {
+    let mut options = ServerOptions::default();
+    options.admin = args.enable_admin_api;
+    options.future_max = Some(args.max_ahead);
+    options.query_limits.time_max = Some(args.query_timeout);
+    options.connections_max = args.max_connections;
+    options.in_flight_bytes_max = args.max_body_bytes;
+    options
+}
+
+/// What clients have to show: of a file, or of the environment.
+fn credentials(args: &ServeArgs) -> Result<Option<Credentials>> {
+    let of_file = |path: &Path| {
+        let read = std::fs::read_to_string(path);
+        read.map_err(|source| Failure::Input { path: path.to_owned(), source })
+    };
+    let of_environment = |name| std::env::var(name).ok().filter(|secret| !secret.is_empty());
+    if let Some(path) = &args.token_file {
+        return bearer(&of_file(path)?).map(Some);
+    }
+    if let Some(path) = &args.password_file {
+        return basic(&of_file(path)?).map(Some);
+    }
+    match (of_environment(TOKEN), of_environment(PASSWORD)) {
+        (Some(_), Some(_)) => {
+            Err(Failure::Usage(format!("{TOKEN} and {PASSWORD} are both set: one is enough")))
+        }
+        (Some(token), None) => bearer(&token).map(Some),
+        (None, Some(password)) => basic(&password).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+fn bearer(text: &str) -> Result<Credentials> {
+    match text.trim() {
+        "" => Err(Failure::Usage("the token is empty".to_owned())),
+        token => Ok(Credentials::Bearer { token: token.to_owned() }),
+    }
+}
+
+fn basic(text: &str) -> Result<Credentials> {
+    match text.trim().split_once(':') {
+        Some((user, password)) if !user.is_empty() && !password.is_empty() => {
+            Ok(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
+        }
+        _ => Err(Failure::Usage("user and password must be given as USER:PASSWORD".to_owned())),
+    }
+}

@@ -1,0 +1,8 @@
+//! Integration tests of the server over real sockets, one binary.
+
+#![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
+
+/// Remote read: both response types against what was written, limits, clients that go away.
+mod remote_read;
+/// A server with a store of its own, and a client.
+mod support;
