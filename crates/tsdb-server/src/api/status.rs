@@ -87,7 +87,6 @@ fn count(counts: &mut HashMap<String, u64>, key: &str) {
 
 fn status(state: &ServerState, counted: &Cardinalities, limit: usize) -> Value {
     let stats = state.engine().stats();
-    let head = &stats.hot.head;
     let TimeRange { start_ms, end_ms } = stats.time_range;
     let pairs =
         || counted.by_label.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
@@ -100,7 +99,6 @@ fn status(state: &ServerState, counted: &Cardinalities, limit: usize) -> Value {
         "headStats": {
             "numSeries": counted.series,
             "numLabelPairs": pairs().count(),
-            "chunkCount": head.samples.div_ceil(120),
             "minTime": start_ms,
             "maxTime": end_ms,
         },

@@ -41,7 +41,7 @@ pub(super) enum RawLabels<'a> {
 pub(super) struct RawMetadata<'a> {
     pub(super) metric: &'a str,
     /// A number that is the same in 1.0 and 2.0.
-    pub(super) kind: u64,
+    pub(super) kind: u32,
     pub(super) help: &'a str,
     pub(super) unit: &'a str,
 }
@@ -149,7 +149,7 @@ fn metadata_v1<S: Sink>(message: &[u8], sink: &mut S) -> Result<(), S::Stop> {
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {
         match number {
-            1 => metadata.kind = value.varint()?,
+            1 => metadata.kind = value.uint32()?,
             2 => metadata.metric = value.text()?,
             4 => metadata.help = value.text()?,
             5 => metadata.unit = value.text()?,
@@ -235,7 +235,7 @@ fn metadata_v2<S: Sink>(
         let mut fields = Fields::new(part);
         while let Some((number, value)) = fields.next()? {
             match number {
-                1 => kind = value.varint()?,
+                1 => kind = value.uint32()?,
                 3 => help = value.uint32()?,
                 4 => unit = value.uint32()?,
                 _ => {}

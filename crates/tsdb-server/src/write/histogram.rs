@@ -24,7 +24,7 @@ pub(super) struct HistogramSample {
 pub(super) type Decoded = Result<HistogramSample, String>;
 
 /// A count of either form; the last one on the wire is right.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Count {
     Int(u64),
     Float(f64),
@@ -39,7 +39,7 @@ struct Parts {
     zero_count: Count,
     negative: Side,
     positive: Side,
-    reset_hint: u64,
+    reset_hint: u32,
     timestamp_ms: i64,
     custom_bounds: Vec<f64>,
     start_ms: i64,
@@ -79,7 +79,7 @@ pub(super) fn decode(message: &[u8]) -> Read<Decoded> {
             7 => parts.zero_count = Count::Float(value.double()?),
             8..=10 => parts.negative.field(number - 8, value)?,
             11..=13 => parts.positive.field(number - 11, value)?,
-            14 => parts.reset_hint = value.varint()?,
+            14 => parts.reset_hint = value.uint32()?,
             15 => parts.timestamp_ms = value.int64()?,
             16 => {
                 check_length(value, parts.custom_bounds.len())?;

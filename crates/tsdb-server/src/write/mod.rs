@@ -11,6 +11,8 @@ mod metadata;
 mod negotiation;
 mod outcome;
 mod series_cache;
+#[cfg(test)]
+mod tests;
 mod text;
 mod wire;
 

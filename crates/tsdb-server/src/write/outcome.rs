@@ -78,7 +78,7 @@ impl Outcome {
         let stored = self.floats + self.histograms;
         let rest = self.refused - self.reasons.len() as u64;
         let more = if rest > 0 { format!("\nand {rest} more") } else { String::new() };
-        format!("{} samples are stored, {} were refused:\n{told}{more}", stored, self.refused)
+        format!("stored: {stored}, refused: {}\n{told}{more}", self.refused)
     }
 
     /// What remote write 2.0 wants to be told: how much of each kind is stored. Of exemplars none is.

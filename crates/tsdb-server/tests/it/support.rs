@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tsdb_core::{Labels, SampleValue};
 use tsdb_engine::Engine;
-use tsdb_server::{Server, ServerOptions};
+use tsdb_server::{Server, ServerBuilder, ServerOptions};
 
 /// A running server. Dropped, it ends.
 pub(crate) struct Serving {
@@ -18,7 +18,7 @@ pub(crate) struct Serving {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<JoinHandle<()>>,
-    _dir: TempDir,
+    dir: Option<TempDir>,
 }
 
 /// What came back.
@@ -30,13 +30,20 @@ pub(crate) struct Answer {
 
 impl Serving {
     pub(crate) fn start(options: ServerOptions) -> Self {
+        Self::start_with(options, |server| server)
+    }
+
+    pub(crate) fn start_with(
+        options: ServerOptions,
+        configure: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let engine = Arc::new(runtime.block_on(Engine::open(dir.path())).unwrap());
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::builder(Arc::clone(&engine)).options(options).bind(any_port);
-        let server = runtime.block_on(server).unwrap();
+        let server = configure(Server::builder(Arc::clone(&engine)).options(options));
+        let server = runtime.block_on(server.bind(any_port)).unwrap();
         let address = server.local_addr();
         let (stop, stopped) = oneshot::channel();
         let ended = runtime.spawn(async move {
@@ -45,11 +52,23 @@ impl Serving {
             };
             server.run(stopped).await;
         });
-        Self { engine, runtime, address, stop: Some(stop), ended: Some(ended), _dir: dir }
+        Self { engine, runtime, address, stop: Some(stop), ended: Some(ended), dir: Some(dir) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Has the server stop, and does not wait for that.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Waits until the server has stopped, and opens its store anew. The directory goes with what is returned.
+    pub(crate) fn reopen(mut self) -> (tsdb_engine::blocking::Engine, TempDir) {
+        let dir = self.dir.take().unwrap();
+        drop(self);
+        (tsdb_engine::blocking::Engine::open(dir.path()).unwrap(), dir)
     }
 
     pub(crate) fn append<'a>(&self, samples: impl IntoIterator<Item = (&'a Labels, i64, &'a SampleValue)>) {
@@ -84,7 +103,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.stop();
         if let Some(ended) = self.ended.take() {
             let _panic_is_shown_already = self.runtime.block_on(ended);
         }

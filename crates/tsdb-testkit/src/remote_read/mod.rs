@@ -4,7 +4,6 @@
 //! chunks that say what is in them. What is wrong ends in a sentence.
 
 mod chunk;
-mod wire;
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use tsdb_core::{
     TimeRange,
 };
 
-use self::wire::{Field, fields};
+use crate::wire::{self, Field, fields};
 
 /// What a client of remote read accepts.
 pub const SAMPLES: u64 = 0;

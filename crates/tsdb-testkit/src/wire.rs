@@ -1,17 +1,17 @@
 //! Protocol buffers by hand: fields of a message, and integers.
 
-use super::Result;
+type Result<T> = std::result::Result<T, String>;
 
 /// The value of a field.
 #[derive(Debug)]
-pub(super) enum Field<'a> {
+pub(crate) enum Field<'a> {
     Integer(u64),
     Fixed(u64),
     Bytes(&'a [u8]),
 }
 
 /// The fields of a message with their numbers. Ends at its first error.
-pub(super) fn fields(mut message: &[u8]) -> impl Iterator<Item = Result<(u64, Field<'_>)>> {
+pub(crate) fn fields(mut message: &[u8]) -> impl Iterator<Item = Result<(u64, Field<'_>)>> {
     std::iter::from_fn(move || {
         if message.is_empty() {
             return None;
@@ -46,7 +46,7 @@ fn take_array<'a, const N: usize>(bytes: &mut &'a [u8]) -> Result<&'a [u8; N]> {
     Ok(array)
 }
 
-pub(super) fn take_varint(bytes: &mut &[u8]) -> Result<u64> {
+pub(crate) fn take_varint(bytes: &mut &[u8]) -> Result<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let [byte] = *take_array(bytes)?;
@@ -58,12 +58,12 @@ pub(super) fn take_varint(bytes: &mut &[u8]) -> Result<u64> {
     Err("an integer of more than ten bytes".into())
 }
 
-pub(super) fn zigzag(number: u64) -> i64 {
+pub(crate) fn zigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
 /// Packed integers.
-pub(super) fn integers(mut bytes: &[u8]) -> Result<Vec<u64>> {
+pub(crate) fn integers(mut bytes: &[u8]) -> Result<Vec<u64>> {
     let mut numbers = Vec::new();
     while !bytes.is_empty() {
         numbers.push(take_varint(&mut bytes)?);
@@ -72,7 +72,7 @@ pub(super) fn integers(mut bytes: &[u8]) -> Result<Vec<u64>> {
 }
 
 /// Packed floats.
-pub(super) fn floats(mut bytes: &[u8]) -> Result<Vec<f64>> {
+pub(crate) fn floats(mut bytes: &[u8]) -> Result<Vec<f64>> {
     let mut numbers = Vec::new();
     while !bytes.is_empty() {
         numbers.push(f64::from_le_bytes(*take_array(&mut bytes)?));
@@ -80,7 +80,7 @@ pub(super) fn floats(mut bytes: &[u8]) -> Result<Vec<f64>> {
     Ok(numbers)
 }
 
-pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -88,12 +88,12 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-pub(super) fn put_integer(out: &mut Vec<u8>, field: u64, number: u64) {
+pub(crate) fn put_integer(out: &mut Vec<u8>, field: u64, number: u64) {
     put_varint(out, field << 3);
     put_varint(out, number);
 }
 
-pub(super) fn put_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     put_varint(out, field << 3 | 2);
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
