@@ -147,7 +147,7 @@ fn chunks() -> [(Chunk, SampleBuffer); 3] {
                     samples.values.push(*value);
                 }
                 SampleValue::Histogram(histogram) => {
-                    samples.histograms.push((timestamp_ms, Arc::clone(histogram)))
+                    samples.histograms.push((timestamp_ms, Arc::clone(histogram)));
                 }
             }
         }
@@ -221,10 +221,14 @@ fn small_cold_file() -> (ParquetConfig, Vec<Series>) {
         })
         .collect();
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
-    let mut config = ParquetConfig::default();
-    config.promoted_labels = vec!["__name__".into(), "Day".into(), "nowhere".into()];
-    (config.row_group_rows, config.page_rows, config.timestamp_page_rows) = (100, 30, 30);
-    config.key_values = vec![("tsdb.later".into(), "what a later version may add".into())];
+    let config = ParquetConfig {
+        promoted_labels: vec!["__name__".into(), "Day".into(), "nowhere".into()],
+        row_group_rows: 100,
+        page_rows: 30,
+        timestamp_page_rows: 30,
+        key_values: vec![("tsdb.later".into(), "what a later version may add".into())],
+        ..ParquetConfig::default()
+    };
     (config, all)
 }
 
@@ -243,10 +247,13 @@ fn cold_file_of_ids() -> (ParquetConfig, Vec<Series>) {
         })
         .collect();
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
-    let mut config = ParquetConfig::default();
-    config.promoted_labels = vec!["__name__".into(), "id".into(), "shard".into()];
-    config.label_names = Some(config.promoted_labels.clone());
-    config.with_histograms = false;
+    let columns: Vec<String> = vec!["__name__".into(), "id".into(), "shard".into()];
+    let config = ParquetConfig {
+        promoted_labels: columns.clone(),
+        label_names: Some(columns),
+        with_histograms: false,
+        ..ParquetConfig::default()
+    };
     (config, all)
 }
 
