@@ -39,10 +39,12 @@ pub fn read_request(queries: &[(&[Matcher], TimeRange)], accepted: &[u64]) -> Ve
             wire::put_bytes(&mut bytes, 3, matcher.value().as_bytes());
             wire::put_bytes(&mut query, 3, &bytes);
         }
-        // Hints, as Prometheus sends them.
+        // Hints, as Prometheus sends them; its own server leaves out what is not between those times.
         let mut hints = Vec::new();
         wire::put_integer(&mut hints, 1, 15_000);
         wire::put_bytes(&mut hints, 2, b"rate");
+        wire::put_integer(&mut hints, 3, range.start_ms as u64);
+        wire::put_integer(&mut hints, 4, range.end_ms as u64);
         wire::put_bytes(&mut query, 4, &hints);
         wire::put_bytes(&mut message, 1, &query);
     }
