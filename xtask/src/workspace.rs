@@ -13,6 +13,8 @@ pub(crate) const BENCHES: &str = "tsdb-benches";
 pub(crate) const CLI: &str = "tsdb-cli";
 /// The package with the tests of the whole workspace.
 pub(crate) const TESTS: &str = "tsdb-tests";
+/// The environment variable that tells Python tests and benchmarks where the binary is.
+pub(crate) const BINARY: &str = "TSDB_BIN";
 /// The package whose place is in the tests of the others.
 pub(crate) const TESTKIT: &str = "tsdb-testkit";
 
@@ -24,6 +26,8 @@ pub(crate) struct Workspace {
     pub(crate) members: Vec<Package>,
     /// Every package of the resolved graph by its id, members and others.
     pub(crate) names: HashMap<String, String>,
+    /// The licence that each declares, by its id.
+    pub(crate) licences: HashMap<String, String>,
     pub(crate) resolved: Vec<Node>,
 }
 
@@ -41,6 +45,8 @@ impl Workspace {
 
     fn from_metadata(metadata: Metadata) -> Self {
         let names = metadata.packages.iter().map(|p| (p.id.clone(), p.name.clone())).collect();
+        let licence = |p: &Package| (p.id.clone(), p.license.clone().unwrap_or_default());
+        let licences = metadata.packages.iter().map(licence).collect();
         let (members, _others): (Vec<_>, Vec<_>) =
             metadata.packages.into_iter().partition(|p| metadata.workspace_members.contains(&p.id));
         Self {
@@ -48,6 +54,7 @@ impl Workspace {
             target: metadata.target_directory,
             members: lowest_first(members),
             names,
+            licences,
             resolved: metadata.resolve.nodes,
         }
     }
@@ -62,6 +69,12 @@ impl Workspace {
             Failure::new(format!("no package `{name}` in the workspace; there are {}", known.join(", ")))
         })
     }
+}
+
+/// Builds the binary as its users run it, and says where it is.
+pub(crate) fn release_binary(workspace: &Workspace) -> Result<PathBuf> {
+    workspace.cargo().args(["build", "--release", "-p", CLI, "--bin", "tsdb"]).run()?;
+    Ok(workspace.target.join("release").join(format!("tsdb{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Orders packages so that each comes after those it depends on, and the crates before what is beside them.
@@ -101,6 +114,7 @@ pub(crate) struct Package {
     id: String,
     pub(crate) name: String,
     pub(crate) manifest_path: PathBuf,
+    license: Option<String>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) targets: Vec<Target>,
 }
@@ -192,6 +206,7 @@ mod tests {
             id: name.to_owned(),
             name: name.to_owned(),
             manifest_path: PathBuf::from(format!("/ws/{dir}/{name}/Cargo.toml")),
+            license: None,
             dependencies,
             targets: Vec::new(),
         }

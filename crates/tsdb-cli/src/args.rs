@@ -1,5 +1,7 @@
 //! The command line: what `tsdb --help` says.
 
+mod examples;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,12 +44,15 @@ pub(crate) enum Command {
     /// List the values that a label has.
     LabelValues(LabelValuesArgs),
     /// Seal the head and convert every block to Parquet, now.
+    #[command(after_help = examples::FLUSH)]
     Flush,
     /// Merge Parquet files to one a day, without samples that were replaced or deleted.
+    #[command(after_help = examples::COMPACT)]
     Compact,
     /// Delete the samples of the series that a selector matches.
     Delete(DeleteArgs),
     /// Count what is stored, tier by tier.
+    #[command(after_help = examples::STATUS)]
     Status,
     /// Read everything that is stored and report damage.
     Verify(VerifyArgs),
@@ -62,11 +67,14 @@ pub(crate) enum Command {
     Rewrite(RewriteArgs),
     /// Show the whole life of data on a million generated samples.
     Demo(DemoArgs),
+    /// Print a script that completes commands and options in a shell.
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogCommand {
     /// List all Parquet files of the store anew, after the catalog was lost or damaged.
+    #[command(after_help = examples::CATALOG_REBUILD)]
     Rebuild,
 }
 
@@ -200,6 +208,7 @@ pub(crate) struct TimeArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::SERIES)]
 pub(crate) struct SeriesArgs {
     /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
     pub(crate) selector: String,
@@ -261,6 +270,7 @@ pub(crate) enum ExportFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::LABEL_NAMES)]
 pub(crate) struct LabelNamesArgs {
     /// Only of the series that this selects.
     #[arg(default_value = "{}")]
@@ -272,6 +282,7 @@ pub(crate) struct LabelNamesArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::LABEL_VALUES)]
 pub(crate) struct LabelValuesArgs {
     /// The label; `__name__` lists the metrics.
     pub(crate) name: String,
@@ -298,7 +309,12 @@ pub(crate) struct VerifyArgs {
 
 const VERIFY_EXAMPLES: &str = "\
 Of a file of ours every page and every block of the series index is compared with its checksum, every row is decoded,
-and the index is compared with one that is built from the rows. Of any other file every row is decoded.";
+and the index is compared with one that is built from the rows. Of any other file every row is decoded.
+
+Examples:
+  tsdb verify
+  tsdb verify --repair
+  tsdb verify tsdb-data/cold/data/day=2026-01-01/*.parquet other.parquet";
 
 #[derive(Debug, Args)]
 #[command(after_help = REWRITE_EXAMPLES)]
@@ -311,7 +327,11 @@ pub(crate) struct RewriteArgs {
 
 const REWRITE_EXAMPLES: &str = "\
 Series are read by their label columns, so a damaged series index is made anew; a file whose rows are damaged is
-refused. A file of another tool becomes smaller, as a rule, and is searched by its index then. It is sorted in memory.";
+refused. A file of another tool becomes smaller, as a rule, and is searched by its index then. It is sorted in memory.
+
+Examples:
+  tsdb rewrite other.parquet ours.parquet
+  tsdb rewrite damaged-index.parquet mended.parquet && tsdb verify mended.parquet";
 
 const QUERY_EXAMPLES: &str = "\
 Examples:
@@ -323,6 +343,7 @@ Examples:
 A file of another tool needs a column `timestamp` and a number column `value`; each string column is a label.";
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::INSPECT)]
 pub(crate) struct InspectArgs {
     /// The Parquet file.
     pub(crate) file: PathBuf,
@@ -339,6 +360,7 @@ pub(crate) enum QueryFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DEMO)]
 pub(crate) struct DemoArgs {
     /// Series to generate, about.
     #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
@@ -346,6 +368,14 @@ pub(crate) struct DemoArgs {
     /// Samples a series, 15 seconds apart.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(8..=100_000))]
     pub(crate) samples: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::COMPLETIONS)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[cfg(test)]
@@ -357,6 +387,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_of_itself() {
+        fn check(command: &clap::Command, path: &str) {
+            for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+                let path = format!("{path} {}", sub.get_name());
+                if sub.has_subcommands() {
+                    check(sub, &path);
+                    continue;
+                }
+                let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains(&format!("\n  {path}")), "`{path} --help` has no example");
+            }
+        }
+        check(&Cli::command(), "tsdb");
     }
 
     #[test]
