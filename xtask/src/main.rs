@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod binary;
 mod ci;
 mod consumer;
 mod demo;

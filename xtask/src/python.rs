@@ -7,8 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::binary::{self, TSDB_BIN};
 use crate::run::{Cmd, Failure, Result};
-use crate::workspace::{BINARY, TESTS, Workspace, release_binary};
+use crate::workspace::{TESTS, Workspace};
 
 /// The tests of interoperability, relative to the root.
 const INTEROP: &str = "tests/interop";
@@ -45,10 +46,10 @@ pub(crate) fn e2e(workspace: &Workspace, full: bool, pytest_args: &[String]) -> 
 /// Pytest over `suite`, with the binary built.
 fn pytest(workspace: &Workspace, suite: &str) -> Result<Cmd> {
     let python = environment(workspace)?;
-    let binary = release_binary(workspace)?;
+    let binary = binary::tsdb(workspace)?;
     Ok(Cmd::new(&python, &workspace.root)
         .args(["-m", "pytest", "-p", "no:cacheprovider", suite])
-        .env(BINARY, binary)
+        .env(TSDB_BIN, binary)
         .env("PYTHONDONTWRITEBYTECODE", "1"))
 }
 

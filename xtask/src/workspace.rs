@@ -13,8 +13,6 @@ pub(crate) const BENCHES: &str = "tsdb-benches";
 pub(crate) const CLI: &str = "tsdb-cli";
 /// The package with the tests of the whole workspace.
 pub(crate) const TESTS: &str = "tsdb-tests";
-/// The environment variable that tells Python tests and benchmarks where the binary is.
-pub(crate) const BINARY: &str = "TSDB_BIN";
 /// The package whose place is in the tests of the others.
 pub(crate) const TESTKIT: &str = "tsdb-testkit";
 
@@ -69,12 +67,6 @@ impl Workspace {
             Failure::new(format!("no package `{name}` in the workspace; there are {}", known.join(", ")))
         })
     }
-}
-
-/// Builds the binary as its users run it, and says where it is.
-pub(crate) fn release_binary(workspace: &Workspace) -> Result<PathBuf> {
-    workspace.cargo().args(["build", "--release", "-p", CLI, "--bin", "tsdb"]).run()?;
-    Ok(workspace.target.join("release").join(format!("tsdb{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Orders packages so that each comes after those it depends on, and the crates before what is beside them.

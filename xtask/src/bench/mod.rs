@@ -10,10 +10,11 @@ use std::path::{Path, absolute};
 
 use figures::{Figures, Run};
 
+use crate::binary::{self, TSDB_BIN};
 use crate::peers;
 use crate::python;
 use crate::run::{Cmd, Failure, Result};
-use crate::workspace::{BENCHES, BINARY, Workspace, release_binary};
+use crate::workspace::{BENCHES, Workspace};
 
 /// What the names of the programs begin with.
 const PREFIX: &str = "bench-";
@@ -32,7 +33,7 @@ const PEERS_PYTHON: &str = "TSDB_PEERS_PYTHON";
 /// Runs each program once with `--smoke`, and each criterion target with `--test`.
 pub(crate) fn smoke(workspace: &Workspace) -> Result<()> {
     for program in programs(workspace)? {
-        program_command(workspace, program)?.arg("--smoke").run()?;
+        command(workspace, program)?.arg("--smoke").run()?;
     }
     workspace.cargo().args(["bench", "-p", BENCHES, "--benches", "--", "--test"]).run()
 }
@@ -57,7 +58,7 @@ pub(crate) fn run(workspace: &Workspace, plan: &Plan<'_>) -> Result<()> {
     let json = plan.json.map(start_file).transpose()?;
     for program in chosen {
         let own = start_file(&workspace.target.join(format!("{program}.jsonl")))?;
-        let mut command = program_command(workspace, program)?.args(&peers).arg("--json").arg(&own);
+        let mut command = command(workspace, program)?.args(&peers).arg("--json").arg(&own);
         if WITH_PYTHON.contains(&program) {
             match python::environment(workspace) {
                 Ok(program) => command = command.env(PEERS_PYTHON, program),
@@ -105,11 +106,11 @@ fn write(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).map_err(|error| Failure::doing(format!("writing {}", file.display()), error))
 }
 
-/// A program, to be given its arguments. The binary that it runs is built.
-fn program_command(workspace: &Workspace, program: &str) -> Result<Cmd> {
+/// Runs a program with the arguments that are added.
+fn command(workspace: &Workspace, program: &str) -> Result<Cmd> {
     let command = workspace.cargo().args(["run", "--release", "-p", BENCHES, "--bin", program, "--"]);
     if WITH_BINARY.contains(&program) {
-        return Ok(command.env(BINARY, release_binary(workspace)?));
+        return Ok(command.env(TSDB_BIN, binary::tsdb(workspace)?));
     }
     Ok(command)
 }

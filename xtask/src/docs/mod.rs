@@ -21,9 +21,10 @@ mod session;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::binary;
 use crate::python;
 use crate::run::{Failure, Result};
-use crate::workspace::{Workspace, release_binary};
+use crate::workspace::Workspace;
 
 use blocks::{Block, Kind};
 use session::{Session, Step};
@@ -37,7 +38,7 @@ const INCLUDED_IN: &str = "tests/lib.rs";
 /// Runs the named documents, or all.
 pub(crate) fn run(workspace: &Workspace, files: &[PathBuf]) -> Result<()> {
     let documents = if files.is_empty() { all(workspace)? } else { files.to_vec() };
-    let session = Session::new(workspace, &release_binary(workspace)?, &python::environment(workspace)?)?;
+    let session = Session::new(workspace, &binary::tsdb(workspace)?, &python::environment(workspace)?)?;
     let mut wrong = Vec::new();
     for document in &documents {
         let found = check(workspace, &session, document)?;
