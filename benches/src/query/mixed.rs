@@ -4,6 +4,7 @@ use std::path::Path;
 
 use cpu_time::ProcessTime;
 use tsdb_core::{Labels, Matcher, TimeRange};
+use tsdb_engine::ScanOptions;
 use tsdb_workload::Mixed;
 
 use super::store::{self, Tier, ask};
@@ -21,7 +22,9 @@ const CASE: &str = "c10k";
 const FIRST: &str = "fresh child process, 1 thread, wall time, page cache warm, nothing else cached; Engine::open came before";
 const WARM: &str =
     "child process, 1 thread, wall time, files open, index blocks cached, pages in the page cache only";
-const SCAN: &str = "child process, CPU time, files open, every sample of every series decoded and counted";
+const SELECT: &str = "child process, CPU time, files open, every sample of every series decoded and counted";
+const SCAN: &str =
+    "child process, CPU time, files open, Arrow record batches with all labels as columns, rows counted";
 
 /// Of the store in Parquet, with the bars.
 const COLD: &[Line] = &[
@@ -30,13 +33,16 @@ const COLD: &[Line] = &[
     ("pattern, 300 series", "ms", "pattern_ms", Some(3.0), WARM),
     ("values of a label with 100", "ms", "values_ms", Some(0.1), WARM),
     ("label names", "ms", "names_ms", None, WARM),
-    ("all samples", "samples/cpu-s", "scan_rate", None, SCAN),
+    ("all samples", "samples/cpu-s", "select_rate", None, SELECT),
+    ("all samples as a table", "samples/cpu-s", "scan_rate", None, SCAN),
+    ("the same without histograms", "samples/cpu-s", "scan_floats_rate", None, SCAN),
 ];
 /// What is compared with the same of the store in blocks: figure, unit, the child's name for it, place.
 const BESIDE: &[(&str, &str, &str, &str)] = &[
     ("one series, Parquet to block", "ms", "one_ms", WARM),
     ("pattern, Parquet to block", "ms", "pattern_ms", WARM),
-    ("all samples, Parquet to block", "samples/cpu-s", "scan_rate", SCAN),
+    ("all samples, Parquet to block", "samples/cpu-s", "select_rate", SELECT),
+    ("all samples as a table, Parquet to block", "samples/cpu-s", "scan_rate", SCAN),
 ];
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
@@ -106,6 +112,17 @@ pub(super) fn child(dir: &Path, series: u64) -> Result<Numbers> {
     let started = ProcessTime::now();
     let (found, samples) = ask(&engine, &[])?;
     assert_eq!(found, series, "invariant: everything is selected");
-    numbers.insert("scan_rate".into(), samples as f64 / started.elapsed().as_secs_f64());
+    numbers.insert("select_rate".into(), samples as f64 / started.elapsed().as_secs_f64());
+    for (name, histograms) in [("scan_rate", true), ("scan_floats_rate", false)] {
+        let mut options = ScanOptions::default();
+        options.histograms = histograms;
+        let started = ProcessTime::now();
+        let mut rows = 0;
+        for batch in engine.scan(&[], TimeRange::ALL, &options)? {
+            rows += batch?.num_rows();
+        }
+        assert_eq!(rows, samples, "invariant: a row is a sample");
+        numbers.insert(name.into(), rows as f64 / started.elapsed().as_secs_f64());
+    }
     Ok(numbers)
 }
