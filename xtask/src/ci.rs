@@ -2,7 +2,7 @@
 //!
 //! Cheap checks come first, so that a slip shows within seconds. After them the order shares builds: clippy and
 //! rustdoc use the same checked dependencies; the debug tests, doctests and consumers the same debug builds; the
-//! demo, the interop tests and the benchmarks the same release builds.
+//! demo, the Python tests, the documentation's commands and the benchmarks the same release builds.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::run::{Failure, Result};
 use crate::workspace::Workspace;
-use crate::{bench, consumer, demo, interop, layers, lint, prometheus, test, tidy};
+use crate::{bench, consumer, demo, docs, layers, licences, lint, package, prometheus, python, test, tidy};
 
 /// One part of the pipeline. The variants are declared in the order in which `ci` runs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -18,14 +18,18 @@ pub(crate) enum Step {
     Fmt,
     Tidy,
     Layers,
+    Licences,
     Clippy,
     Doc,
     Test,
     Doctest,
     Consumer,
+    Package,
     Demo,
     Interop,
     Prometheus,
+    E2e,
+    Docs,
     BenchSmoke,
 }
 
@@ -36,14 +40,18 @@ impl Step {
             Self::Fmt => lint::format(workspace),
             Self::Tidy => tidy::run(workspace),
             Self::Layers => layers::run(workspace),
+            Self::Licences => licences::run(workspace, false),
             Self::Clippy => lint::clippy(workspace),
             Self::Doc => lint::rustdoc(workspace),
             Self::Test => test::alone_and_together(workspace),
             Self::Doctest => test::doctests(workspace),
             Self::Consumer => consumer::run(workspace, &[]),
+            Self::Package => package::run(workspace),
             Self::Demo => demo::run(workspace),
-            Self::Interop => interop::run(workspace, &[]),
+            Self::Interop => python::interop(workspace, &[]),
             Self::Prometheus => prometheus::run(workspace),
+            Self::E2e => python::e2e(workspace, false, &[]),
+            Self::Docs => docs::run(workspace, &[]),
             Self::BenchSmoke => bench::smoke(workspace),
         }
     }

@@ -11,11 +11,14 @@ mod binary;
 mod ci;
 mod consumer;
 mod demo;
-mod interop;
+mod docs;
 mod layers;
+mod licences;
 mod lint;
+mod package;
 mod peers;
 mod prometheus;
+mod python;
 mod run;
 mod test;
 mod tidy;
@@ -55,10 +58,16 @@ enum Task {
     },
     /// Check the formatting (`cargo fmt` mends it)
     Fmt,
-    /// Check the prose and the sources: module docs, links, whitespace, file length, machine paths, decision numbers
+    /// Check the prose and the sources: module docs, links, whitespace, file length, machine paths, decision numbers, versions
     Tidy,
     /// Check that dependencies follow the drawn layers
     Layers,
+    /// Check that every dependency that is shipped has a known licence, and that docs/licences.md lists it
+    Licences {
+        /// Write the list
+        #[arg(long)]
+        write: bool,
+    },
     /// Run clippy on all targets, warnings denied
     Clippy,
     /// Build the documentation, warnings denied
@@ -77,6 +86,8 @@ enum Task {
         #[arg(value_name = "CRATE")]
         crates: Vec<String>,
     },
+    /// Pack each crate as it would be published
+    Package,
     /// Run `tsdb demo` in a fresh data directory
     Demo,
     /// Read the files of a real store with DataFusion, DuckDB, pyarrow, pandas and Polars, and theirs with ours
@@ -87,6 +98,21 @@ enum Task {
     },
     /// Have a real Prometheus write to the server and read what then lies in Parquet; skipped where it cannot be had
     Prometheus,
+    /// Run the roadmap's scenarios with the real binary: a million series, and other tools on its files
+    E2e {
+        /// A million series, as the roadmap says, and not fewer
+        #[arg(long)]
+        full: bool,
+        /// Handed to pytest
+        #[arg(last = true, value_name = "PYTEST_ARGS")]
+        pytest: Vec<String>,
+    },
+    /// Run every command and snippet of README.md and docs/guide, and compare what they print
+    Docs {
+        /// Only these documents
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Run every benchmark briefly, to see that it works; the figures mean nothing
     BenchSmoke,
     /// For longer than the tests, optimised: the engine's state machine, then a process under everything at once
@@ -111,6 +137,9 @@ enum Task {
         /// Also measure other stores on the same data; fetches and builds them, and leaves out what cannot be had
         #[arg(long)]
         peers: bool,
+        /// Replace the figures in docs/benchmarks.md by these; without a NAME that is always done
+        #[arg(long)]
+        write: bool,
     },
 }
 
@@ -131,18 +160,25 @@ fn dispatch(workspace: &Workspace, task: Task) -> Result<()> {
         Task::Fmt => Step::Fmt.run(workspace),
         Task::Tidy => Step::Tidy.run(workspace),
         Task::Layers => Step::Layers.run(workspace),
+        Task::Licences { write } => licences::run(workspace, write),
         Task::Clippy => Step::Clippy.run(workspace),
         Task::Doc => Step::Doc.run(workspace),
         Task::Test { crates } if crates.is_empty() => Step::Test.run(workspace),
         Task::Test { crates } => test::alone(workspace, &crates),
         Task::Doctest => Step::Doctest.run(workspace),
         Task::Consumer { crates } => consumer::run(workspace, &crates),
+        Task::Package => Step::Package.run(workspace),
         Task::Demo => Step::Demo.run(workspace),
-        Task::Interop { pytest } => interop::run(workspace, &pytest),
         Task::Prometheus => Step::Prometheus.run(workspace),
+        Task::Interop { pytest } => python::interop(workspace, &pytest),
+        Task::E2e { full, pytest } => python::e2e(workspace, full, &pytest),
+        Task::Docs { files } => docs::run(workspace, &files),
         Task::BenchSmoke => Step::BenchSmoke.run(workspace),
         Task::Soak { cases, seconds } => test::soak(workspace, cases, seconds),
-        Task::Bench { names, json, peers } => bench::run(workspace, &names, json.as_deref(), peers),
+        Task::Bench { names, json, peers, write } => {
+            let write = write || names.is_empty();
+            bench::run(workspace, &bench::Plan { names: &names, json: json.as_deref(), peers, write })
+        }
     }
 }
 

@@ -81,6 +81,14 @@ impl Cmd {
         }
     }
 
+    /// Runs the command silently and returns its standard output, however it ends.
+    pub(crate) fn read_whatever_comes(mut self) -> Result<String> {
+        let output = self.command.output();
+        let output =
+            output.map_err(|error| Failure::doing(format!("cannot start `{}`", self.shown), error))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Runs the command silently and returns its standard output.
     pub(crate) fn read(mut self) -> Result<String> {
         let output = self

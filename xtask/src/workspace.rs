@@ -24,6 +24,8 @@ pub(crate) struct Workspace {
     pub(crate) members: Vec<Package>,
     /// Every package of the resolved graph by its id, members and others.
     pub(crate) names: HashMap<String, String>,
+    /// The licence that each declares, by its id.
+    pub(crate) licences: HashMap<String, String>,
     pub(crate) resolved: Vec<Node>,
 }
 
@@ -41,6 +43,8 @@ impl Workspace {
 
     fn from_metadata(metadata: Metadata) -> Self {
         let names = metadata.packages.iter().map(|p| (p.id.clone(), p.name.clone())).collect();
+        let licence = |p: &Package| (p.id.clone(), p.license.clone().unwrap_or_default());
+        let licences = metadata.packages.iter().map(licence).collect();
         let (members, _others): (Vec<_>, Vec<_>) =
             metadata.packages.into_iter().partition(|p| metadata.workspace_members.contains(&p.id));
         Self {
@@ -48,6 +52,7 @@ impl Workspace {
             target: metadata.target_directory,
             members: lowest_first(members),
             names,
+            licences,
             resolved: metadata.resolve.nodes,
         }
     }
@@ -101,6 +106,7 @@ pub(crate) struct Package {
     id: String,
     pub(crate) name: String,
     pub(crate) manifest_path: PathBuf,
+    license: Option<String>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) targets: Vec<Target>,
 }
@@ -192,6 +198,7 @@ mod tests {
             id: name.to_owned(),
             name: name.to_owned(),
             manifest_path: PathBuf::from(format!("/ws/{dir}/{name}/Cargo.toml")),
+            license: None,
             dependencies,
             targets: Vec::new(),
         }

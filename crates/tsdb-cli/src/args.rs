@@ -1,5 +1,7 @@
 //! The command line: what `tsdb --help` says.
 
+mod examples;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use tsdb_server::ServerOptions;
 
 /// A hybrid time-series store: recent data in memory and blocks, history in plain Parquet, queried as one.
 #[derive(Debug, Parser)]
-#[command(name = "tsdb", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "tsdb", version, propagate_version = true, after_help = examples::TSDB)]
 pub(crate) struct Cli {
     /// Where the data is. `demo` uses ./tsdb-demo-data unless told otherwise.
     #[arg(long, global = true, value_name = "DIR")]
@@ -20,14 +22,6 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  tsdb demo                                    see the whole life of data in a minute
-  tsdb import metrics.txt                      store OpenMetrics or Prometheus text
-  tsdb query 'http_requests_total{code=~\"5..\"}' --start -1h
-  tsdb flush                                   turn everything into Parquet now
-  duckdb -c \"SELECT * FROM 'tsdb-data/cold/data/**/*.parquet' LIMIT 5\"";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -44,12 +38,15 @@ pub(crate) enum Command {
     /// List the values that a label has.
     LabelValues(LabelValuesArgs),
     /// Seal the head and convert every block to Parquet, now.
+    #[command(after_help = examples::FLUSH)]
     Flush,
     /// Merge Parquet files to one a day, without samples that were replaced or deleted.
+    #[command(after_help = examples::COMPACT)]
     Compact,
     /// Delete the samples of the series that a selector matches.
     Delete(DeleteArgs),
     /// Count what is stored, tier by tier.
+    #[command(after_help = examples::STATUS)]
     Status,
     /// Read everything that is stored and report damage.
     Verify(VerifyArgs),
@@ -66,26 +63,19 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Show the whole life of data on a million generated samples.
     Demo(DemoArgs),
+    /// Print a script that completes commands and options in a shell.
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogCommand {
     /// List all Parquet files of the store anew, after the catalog was lost or damaged.
+    #[command(after_help = examples::CATALOG_REBUILD)]
     Rebuild,
 }
 
-const DELETE_EXAMPLES: &str = "\
-The samples are gone from every answer at once. Their bytes leave the Parquet files at the next compaction;
-until then other tools that read the files see them. A sample that is stored later is visible.
-
-Examples:
-  tsdb delete 'debug_requests_total{job=\"test\"}'
-  tsdb delete '{host=\"web-7\"}' --start 2026-01-01T00:00:00Z --end 2026-01-02T00:00:00Z
-  tsdb delete '{}' --end -90d
-  tsdb compact";
-
 #[derive(Debug, Args)]
-#[command(after_help = DELETE_EXAMPLES)]
+#[command(after_help = examples::DELETE)]
 pub(crate) struct DeleteArgs {
     /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
     pub(crate) selector: String,
@@ -97,7 +87,7 @@ pub(crate) struct DeleteArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = IMPORT_EXAMPLES)]
+#[command(after_help = examples::IMPORT)]
 pub(crate) struct ImportArgs {
     /// Files to read; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
@@ -109,16 +99,6 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) timestamp: Option<String>,
 }
-
-const IMPORT_EXAMPLES: &str = "\
-Text timestamps are seconds in OpenMetrics and milliseconds in Prometheus' format. `auto` takes a file's
-first timestamp for seconds when it has a fraction or is below 100000000000. A bad line is reported and
-skipped; the good ones are stored, and the exit code is 1.
-
-Examples:
-  tsdb import metrics.txt more/*.om
-  curl -s localhost:9100/metrics | tsdb import - --timestamp now
-  tsdb query '{}' --format jsonl | tsdb import - --data-dir copy";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ImportFormat {
@@ -133,7 +113,7 @@ pub(crate) enum ImportFormat {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = QUERY_EXAMPLES)]
+#[command(after_help = examples::QUERY)]
 pub(crate) struct QueryArgs {
     /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
     pub(crate) selector: String,
@@ -204,6 +184,7 @@ pub(crate) struct TimeArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::SERIES)]
 pub(crate) struct SeriesArgs {
     /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
     pub(crate) selector: String,
@@ -217,7 +198,7 @@ pub(crate) struct SeriesArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXPORT_EXAMPLES)]
+#[command(after_help = examples::EXPORT)]
 pub(crate) struct ExportArgs {
     /// Which series: `name{label="value",other=~"re.*"}`; `{}` is all.
     pub(crate) selector: String,
@@ -245,15 +226,6 @@ pub(crate) struct ExportArgs {
     pub(crate) cost: CostArgs,
 }
 
-const EXPORT_EXAMPLES: &str = "\
-One row per sample in the columns of the store's own Parquet files: timestamp, value, histogram, labels. Rows are in
-the order of the series, each one's by time.
-
-Examples:
-  tsdb export 'http_requests_total{job=\"api\"}' --start -1d -o requests.parquet
-  tsdb export '{}' --columns __name__,job -o all.parquet
-  tsdb export up -o - | python3 -c 'import sys, polars; print(polars.read_ipc_stream(sys.stdin.buffer))'";
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
     /// By the name: .parquet, or .arrow or .arrows.
@@ -265,6 +237,7 @@ pub(crate) enum ExportFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::LABEL_NAMES)]
 pub(crate) struct LabelNamesArgs {
     /// Only of the series that this selects.
     #[arg(default_value = "{}")]
@@ -276,6 +249,7 @@ pub(crate) struct LabelNamesArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::LABEL_VALUES)]
 pub(crate) struct LabelValuesArgs {
     /// The label; `__name__` lists the metrics.
     pub(crate) name: String,
@@ -289,7 +263,7 @@ pub(crate) struct LabelValuesArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = VERIFY_EXAMPLES)]
+#[command(after_help = examples::VERIFY)]
 pub(crate) struct VerifyArgs {
     /// Check these Parquet files, ours or any other, instead of the store.
     #[arg(value_name = "FILE", conflicts_with = "repair")]
@@ -300,12 +274,8 @@ pub(crate) struct VerifyArgs {
     pub(crate) repair: bool,
 }
 
-const VERIFY_EXAMPLES: &str = "\
-Of a file of ours every page and every block of the series index is compared with its checksum, every row is decoded,
-and the index is compared with one that is built from the rows. Of any other file every row is decoded.";
-
 #[derive(Debug, Args)]
-#[command(after_help = REWRITE_EXAMPLES)]
+#[command(after_help = examples::REWRITE)]
 pub(crate) struct RewriteArgs {
     /// The Parquet file to read.
     pub(crate) file: PathBuf,
@@ -313,20 +283,8 @@ pub(crate) struct RewriteArgs {
     pub(crate) output: PathBuf,
 }
 
-const REWRITE_EXAMPLES: &str = "\
-Series are read by their label columns, so a damaged series index is made anew; a file whose rows are damaged is
-refused. A file of another tool becomes smaller, as a rule, and is searched by its index then. It is sorted in memory.";
-
-const QUERY_EXAMPLES: &str = "\
-Examples:
-  tsdb query up
-  tsdb query 'node_cpu_seconds_total{mode!=\"idle\",cpu=~\"0|1\"}' --start -2h --end -1h
-  tsdb query '{job=\"api\"}' --start 2026-01-01T00:00:00Z --end 1767229200 --format csv
-  tsdb query '{host=~\"web.*\"}' --file load.parquet --file load2.parquet
-
-A file of another tool needs a column `timestamp` and a number column `value`; each string column is a label.";
-
 #[derive(Debug, Args)]
+#[command(after_help = examples::INSPECT)]
 pub(crate) struct InspectArgs {
     /// The Parquet file.
     pub(crate) file: PathBuf,
@@ -342,17 +300,8 @@ pub(crate) enum QueryFormat {
     Jsonl,
 }
 
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  tsdb serve
-  tsdb serve --listen 0.0.0.0:9201 --token-file /etc/tsdb/token
-
-In prometheus.yml:
-  remote_write: [{ url: http://127.0.0.1:9201/api/v1/write }]
-  remote_read:  [{ url: http://127.0.0.1:9201/api/v1/read, read_recent: true }]";
-
 #[derive(Debug, Args)]
-#[command(after_help = SERVE_EXAMPLES)]
+#[command(after_help = examples::SERVE)]
 pub(crate) struct ServeArgs {
     /// Where to listen. Port 0 is any that is free.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9201")]
@@ -399,6 +348,7 @@ pub(crate) enum LogFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::DEMO)]
 pub(crate) struct DemoArgs {
     /// Series to generate, about.
     #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
@@ -406,6 +356,14 @@ pub(crate) struct DemoArgs {
     /// Samples a series, 15 seconds apart.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(8..=100_000))]
     pub(crate) samples: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::COMPLETIONS)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[cfg(test)]
@@ -417,6 +375,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_of_itself() {
+        fn check(command: &clap::Command, path: &str) {
+            for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+                let path = format!("{path} {}", sub.get_name());
+                if sub.has_subcommands() {
+                    check(sub, &path);
+                    continue;
+                }
+                let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains(&format!("\n  {path}")), "`{path} --help` has no example");
+            }
+        }
+        check(&Cli::command(), "tsdb");
     }
 
     #[test]

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => command::inspect::run(&store, &args),
         Command::Serve(args) => command::serve::run(&store, &args),
         Command::Demo(args) => command::demo::run(&store, &args),
+        Command::Completions(args) => command::completions::run(args.shell),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         Err(Failure::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             // Nothing can be done when not even the error can be written.
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            let _ = writeln!(anstream::stderr(), "{}: {failure}", output::error_prefix());
             failure.exit_code()
         }
     }

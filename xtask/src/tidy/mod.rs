@@ -4,6 +4,7 @@
 //! recorded proptest cases) are listed but not read: they may hold anything.
 
 mod decisions;
+mod manifests;
 mod markdown;
 mod names;
 mod rust;
@@ -51,6 +52,7 @@ type Check = fn(&[Source]) -> Vec<Finding>;
 /// All checks, in no particular order.
 const CHECKS: &[Check] = &[
     decisions::are_numbered_once,
+    manifests::agree_on_the_version,
     markdown::links_lead_somewhere,
     names::are_there,
     rust::files_are_modules,

@@ -7,10 +7,11 @@ use tsdb_engine::blocking;
 
 use super::Store;
 use crate::error::{Failure, Result};
+use crate::output::while_shown;
 
 /// `tsdb catalog rebuild`: made anew from the files.
 pub(crate) fn rebuild(store: &Store) -> Result<()> {
-    let rebuilt = blocking::rebuild_catalog(store.builder())?;
+    let rebuilt = while_shown("reading files", || blocking::rebuild_catalog(store.builder()))?;
     let damaged: Vec<String> = rebuilt.damaged.iter().map(ToString::to_string).collect();
     let replaced: Vec<String> = rebuilt.replaced.iter().map(ToString::to_string).collect();
     let mut out = io::stdout().lock();

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::Store;
 use crate::error::Result;
-use crate::output::human_bytes;
+use crate::output::{human_bytes, while_shown};
 
 pub(crate) fn run(store: &Store) -> Result<()> {
     let engine = store.open(false)?;
-    let done = engine.compact()?;
+    let done = while_shown("compacting", || engine.compact())?;
     engine.close()?;
     let mut out = io::stdout().lock();
     if store.json {

@@ -2,6 +2,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod compact;
+pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod export;
@@ -75,7 +76,18 @@ impl Store {
 
 /// The matchers of a selector argument.
 fn matchers(selector: &str) -> Result<Vec<Matcher>> {
-    parse_selector(selector).map_err(|e| Failure::Usage(e.to_string()))
+    parse_selector(selector).map_err(|error| {
+        let found = selector[error.offset()..].chars().next();
+        let hint = if matches!(found, Some('(' | '[')) {
+            "\nThis looks like PromQL. A selector only names series, and --start and --end say when. Prometheus evaluates PromQL \
+             over this store when it reads from `tsdb serve`"
+        } else if error.reason().contains("a quoted value") {
+            "\nValues are quoted, and the shell must not take the quotes: put the selector in single quotes, 'up{job=\"api\"}'"
+        } else {
+            ""
+        };
+        Failure::Usage(format!("{error}{hint}"))
+    })
 }
 
 /// The time range of `--start` and `--end`.

@@ -124,6 +124,12 @@ where
     out.flush()?;
     if format == QueryFormat::Table {
         writeln!(out, "{series_count} series, {sample_count} samples")?;
+        if series_count == 0 {
+            writeln!(
+                out,
+                "`tsdb label-values __name__` lists the metrics, `tsdb status` the first and the last time"
+            )?;
+        }
         out.flush()?;
     }
     Ok(())

@@ -7,11 +7,11 @@ use serde_json::json;
 use super::Store;
 use crate::args::RewriteArgs;
 use crate::error::Result;
-use crate::output::human_bytes;
+use crate::output::{human_bytes, while_shown};
 use crate::parquet_files::ParquetFiles;
 
 pub(crate) fn run(store: &Store, args: &RewriteArgs) -> Result<()> {
-    let written = ParquetFiles::new()?.rewrite(&args.file, &args.output)?;
+    let written = while_shown("rewriting", || ParquetFiles::new()?.rewrite(&args.file, &args.output))?;
     let (meta, before) = (written.meta, written.bytes_before);
     let mut out = io::stdout().lock();
     if store.json {

@@ -10,6 +10,7 @@ use tsdb_parquet_io::Verification;
 use super::Store;
 use crate::args::VerifyArgs;
 use crate::error::{Failure, Result};
+use crate::output::while_shown;
 use crate::parquet_files::ParquetFiles;
 
 pub(crate) fn run(store: &Store, args: &VerifyArgs) -> Result<()> {
@@ -26,7 +27,7 @@ pub(crate) fn run(store: &Store, args: &VerifyArgs) -> Result<()> {
             writeln!(out, "the write-ahead log is whole: nothing to repair")?;
         }
     }
-    let verified = blocking::verify(store.builder())?;
+    let verified = while_shown("verifying", || blocking::verify(store.builder()))?;
     let damaged: Vec<String> = verified.damaged.iter().map(ToString::to_string).collect();
     let torn = verified.torn_bytes;
     let (wal, blocks, files) = (verified.segments, verified.blocks, verified.files);
@@ -65,7 +66,7 @@ fn verify_files(store: &Store, files: &[PathBuf]) -> Result<()> {
     let mut out = io::stdout().lock();
     let mut unsound = 0;
     for file in files {
-        let (found, damaged) = match reader.verify(file) {
+        let (found, damaged) = match while_shown("verifying", || reader.verify(file)) {
             Ok(found) => {
                 let problems = found.damaged.iter().chain(&found.damaged_index);
                 let problems = problems.map(ToString::to_string).collect::<Vec<_>>();

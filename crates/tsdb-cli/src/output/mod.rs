@@ -2,10 +2,19 @@
 
 pub(crate) mod csv;
 pub(crate) mod table;
+mod waiting;
+
+pub(crate) use waiting::while_shown;
 
 use tsdb_core::{Buckets, Histogram};
 
 use tsdb_text::jsonl::ValueText;
+
+/// `error`, in red where the stream shows colours.
+pub(crate) fn error_prefix() -> impl std::fmt::Display {
+    const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+    format!("{RED}error{RED:#}")
+}
 
 /// Bytes with a binary unit, three digits: `1.25 MiB`.
 pub(crate) fn human_bytes(bytes: u64) -> String {

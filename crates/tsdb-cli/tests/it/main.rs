@@ -8,6 +8,8 @@ mod bad_input;
 mod commands;
 /// `tsdb export`; how much the commands that ask may give and cost.
 mod export;
+/// The mistakes of a first hour, and what is said about them.
+mod newcomer;
 /// Parquet files that belong to no store: `inspect`, and `query --file`.
 mod parquet_files;
 /// Runs the binary in a data directory of its own.

@@ -3,11 +3,12 @@
 //! Every line that is good is stored, in durable batches; every line that is not is named, with file, line,
 //! column and reason, and the command then ends with exit code 1. [`lines`] reads files, this module stores.
 
+mod input;
 mod lines;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ pub(crate) fn run(store: &Store, args: &ImportArgs) -> Result<()> {
     };
     // A name that is wrong should say so before half of the others is stored.
     for path in args.files.iter().filter(|path| !is_stdin(path)) {
-        File::open(path).map_err(|source| Failure::Input { path: path.clone(), source })?;
+        input::check(path).map_err(|source| Failure::Input { path: path.clone(), source })?;
     }
     let engine = store.open(true)?;
     let started = Instant::now();
@@ -138,6 +139,9 @@ impl<'a> Importer<'a> {
     fn file(&mut self, path: &PathBuf, lines: Lines) -> Result<()> {
         let failed = |source| Failure::Input { path: path.clone(), source };
         if is_stdin(path) {
+            if io::stdin().is_terminal() {
+                self.progress.suspend(|| eprintln!("reading from the terminal; Ctrl-D ends it"));
+            }
             self.lines("<stdin>", &mut io::stdin().lock(), lines).map_err(failed)?
         } else {
             let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);

@@ -1,0 +1,78 @@
+//! The cases of `cargo xtask bench query`: what a query takes from a store whose data is all in Parquet, beside the same
+//! store in blocks, and beside DuckDB and Polars on the same files in the same run.
+//!
+//! The parent makes the stores. What is measured runs in children that have not made them: this same program, called as
+//! `child ROLE DIR COUNT`; and, for a query as a whole process, the binary `tsdb` that [`TSDB`] names.
+
+mod mixed;
+mod peers;
+mod requests;
+mod store;
+mod whole_process;
+
+use std::error::Error;
+use std::time::Instant;
+
+use crate::child::{self, Numbers};
+use crate::report::{Figure, Options, Report, median};
+
+/// The environment variable that names the binary `tsdb`; `cargo xtask bench` sets it.
+pub const TSDB: &str = "TSDB_BIN";
+
+const MIB: f64 = (1 << 20) as f64;
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// Measures every case.
+///
+/// # Errors
+/// The report or a store cannot be written.
+pub fn run(options: &Options, report: &mut Report) -> Result<()> {
+    mixed::run(options, report)?;
+    requests::run(options, report)
+}
+
+/// Is one measured process: `ROLE DIR COUNT`.
+///
+/// # Errors
+/// As [`run`], and arguments that no child is called with.
+pub fn child(args: &[String]) -> Result<()> {
+    child::run(args, |role, dir, count| match role {
+        requests::ROLE => requests::child(dir, count),
+        mixed::ROLE => mixed::child(dir, count),
+        _ => Err(format!("no role `{role}`").into()),
+    })
+}
+
+/// A figure of a child: its name in the report, unit, the child's name for it, bar, place.
+type Line = (&'static str, &'static str, &'static str, Option<f64>, &'static str);
+
+/// Reports what a child measured, each figure beside its bar.
+fn add(report: &mut Report, case: &str, lines: &[Line], numbers: &Numbers) -> Result<()> {
+    for &(figure, unit, name, bar, place) in lines {
+        if let Some(&value) = numbers.get(name) {
+            report.add(&Figure {
+                case,
+                figure,
+                unit,
+                value,
+                baseline: bar.map(|bar| ("the bar", bar)),
+                place,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Wall milliseconds of `work`, and what it returns.
+fn wall_ms<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
+    let started = Instant::now();
+    let done = work()?;
+    Ok((started.elapsed().as_secs_f64() * 1e3, done))
+}
+
+/// The median wall milliseconds of `times` calls, each told its number.
+fn median_ms(times: usize, mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+    let times = (0..times).map(|n| Ok(wall_ms(|| work(n))?.0)).collect::<Result<Vec<_>>>()?;
+    Ok(median(times))
+}
