@@ -18,6 +18,8 @@ mod lifecycle;
 mod limits;
 /// The lock of the data directory.
 mod lock;
+/// Metadata of metrics: crashes, readers, bounds, damage.
+mod metadata;
 /// The whole engine against the oracle: random scripts of appends, seals, flushes and restarts.
 mod model;
 /// What an operator meets: a store in use, missing, newer, damaged.

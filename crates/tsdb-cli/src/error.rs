@@ -16,6 +16,12 @@ pub(crate) enum Failure {
     /// There is no server.
     #[error(transparent)]
     Server(#[from] tsdb_server::Error),
+    /// The server would be open to everybody.
+    #[error(
+        "refused to listen on {0}, which other machines can reach, without authentication: give --token-file or \
+         --password-file, listen on 127.0.0.1, or say --allow-unauthenticated"
+    )]
+    OpenToAll(std::net::SocketAddr),
     /// The query went beyond a limit that was set.
     #[error("the query was stopped: {limit}. Narrow the selector or the time range, or raise {flag}")]
     Limit { limit: tsdb_engine::QueryLimit, flag: &'static str },

@@ -15,7 +15,8 @@ use tsdb_schema::arrow::datatypes::SchemaRef;
 use crate::error::{Error, Result};
 use crate::{
     Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Found, LookupOptions, Maintained,
-    Query, QueryOptions, QueryStatistics, Rebuilt, Scan, ScanOptions, Verified,
+    MetadataSnapshot, MetadataStored, MetricMetadata, Query, QueryOptions, QueryStatistics, Rebuilt, Scan,
+    ScanOptions, Verified,
 };
 
 /// A hybrid time-series store, open for reading and writing, or to be read only, without `async`.
@@ -275,6 +276,23 @@ impl Engine {
     ) -> Result<Found<String>> {
         refuse_inside_runtime()?;
         self.runtime.block_on(self.engine.label_values_within(name, matchers, range, options))
+    }
+
+    /// As [`crate::Engine::metadata`].
+    #[must_use]
+    pub fn metadata(&self) -> MetadataSnapshot {
+        self.engine.metadata()
+    }
+
+    /// As [`crate::Engine::set_metadata`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_metadata(
+        &self,
+        entries: impl IntoIterator<Item = (String, MetricMetadata)>,
+    ) -> Result<MetadataStored> {
+        self.engine.set_metadata(entries)
     }
 
     /// As [`crate::Engine::verify`].

@@ -39,7 +39,11 @@ async fn serve(store: &Store, args: &ServeArgs, credentials: Option<Credentials>
         .credentials(credentials)
         .allow_unauthenticated(args.allow_unauthenticated)
         .bind(args.listen)
-        .await?;
+        .await
+        .map_err(|error| match error {
+            tsdb_server::Error::Unauthenticated { address } => Failure::OpenToAll(address),
+            error => error.into(),
+        })?;
     let address = server.local_addr();
     writeln!(io::stdout(), "listening on http://{address}")?;
     tracing::info!(%address, data_dir = %store.dir().display(), "serving");

@@ -12,5 +12,7 @@ mod export;
 mod newcomer;
 /// Parquet files that belong to no store: `inspect`, and `query --file`.
 mod parquet_files;
+/// The server as a process: `kill -9` under load, signals, what it refuses.
+mod serve;
 /// Runs the binary in a data directory of its own.
 mod tsdb;
