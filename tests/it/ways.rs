@@ -153,7 +153,7 @@ fn check_scans(engine: &Engine, oracle: &Oracle, matchers: &[Matcher], range: Ti
         LabelProjection::ColumnsAndMap(Vec::new()),
         LabelProjection::Columns(some.clone()),
     ];
-    for (projection, batch_rows) in projections.into_iter().zip([7, 1, 8192, 3]) {
+    for (projection, batch_rows) in projections.into_iter().zip([7, 100, 8192, 3]) {
         let mut options = ScanOptions::default();
         (options.labels, options.batch_rows) = (projection, batch_rows);
         options.histograms = batch_rows != 3;
@@ -260,7 +260,7 @@ pub(crate) fn check_scan_limits(
     (series_max, samples_max): (u64, u64),
 ) {
     let mut options = ScanOptions::default();
-    (options.limits, options.batch_rows) = (limits(series_max, samples_max), 5);
+    (options.limits, options.batch_rows) = (limits(series_max, samples_max), 50);
     let (kept, limit) = within(expected, series_max, samples_max);
     let (mut batches, mut stopped) = (Vec::new(), None);
     for batch in engine.scan(matchers, range, &options).unwrap() {

@@ -29,18 +29,19 @@ pub(crate) const SOAK_CASES: u32 = 10_000;
 /// Seconds that the process of a soak lives: ten minutes.
 pub(crate) const SOAK_SECONDS: u32 = 600;
 
-/// For longer than the tests take: the state machine over the whole engine with more cases, then a process under everything at
-/// once, whose memory must stay flat. These are the modules `model` and `soak` of the workspace's tests. 0 leaves one out.
+/// For longer than the tests take: the state machine over the whole engine and the histories that are laid out in every way, with
+/// more cases; then a process under everything at once, whose memory must stay flat. These are the modules `model`,
+/// `hybrid_query` and `soak` of the workspace's tests. 0 leaves one of the two out.
 pub(crate) fn soak(workspace: &Workspace, cases: u32, seconds: u32) -> Result<()> {
-    let module = |module: &str| {
-        let cargo = workspace.cargo().args(["test", "--release", "-p", "tsdb-tests", "--test", "it", module]);
-        cargo.args(["--", "--nocapture"])
+    let modules = |modules: &[&str]| {
+        let cargo = workspace.cargo().args(["test", "--release", "-p", "tsdb-tests", "--test", "it", "--"]);
+        cargo.args(modules).arg("--nocapture")
     };
     if cases > 0 {
-        module("model::").env("TSDB_MODEL_CASES", cases.to_string()).run()?;
+        modules(&["model::", "hybrid_query::"]).env("TSDB_MODEL_CASES", cases.to_string()).run()?;
     }
     if seconds > 0 {
-        module("soak::").env("TSDB_SOAK_SECONDS", seconds.to_string()).run()?;
+        modules(&["soak::"]).env("TSDB_SOAK_SECONDS", seconds.to_string()).run()?;
     }
     Ok(())
 }
