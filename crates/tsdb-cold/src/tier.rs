@@ -11,7 +11,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use parking_lot::RwLock;
 use tsdb_core::{BlockId, Deletes, Matcher, TimeRange, Tombstone, Tombstones};
-use tsdb_parquet_io::{ParquetConfig, ParquetReader};
+use tsdb_parquet_io::{ParquetConfig, ParquetReader, ReadAhead};
 
 use crate::cache::{CacheStats, ColdCache};
 use crate::catalog::Catalog;
@@ -85,6 +85,7 @@ pub struct ColdTier {
     writer: ColdFileWriter,
     options: ColdOptions,
     cache: ColdCache,
+    ahead: ReadAhead,
     live: RwLock<Arc<Live>>,
     /// Whoever changes the catalog holds this.
     work: Mutex<Work>,
@@ -130,6 +131,12 @@ impl ColdTier {
         Self::with(Catalog::open_read_only(Arc::clone(&store)).await?, store, options).await
     }
 
+    /// The tier with threads that decode ahead what queries read much of. Conversion and compaction keep to their own thread.
+    #[must_use]
+    pub fn with_read_ahead(self, ahead: ReadAhead) -> Self {
+        Self { ahead, ..self }
+    }
+
     /// Whether the store still has the catalog snapshot and the tombstones that this tier has.
     ///
     /// # Errors
@@ -150,6 +157,7 @@ impl ColdTier {
             store,
             catalog,
             cache: ColdCache::new(options.cache_bytes),
+            ahead: ReadAhead::default(),
             options,
             live: RwLock::new(Arc::new(live)),
             work: Mutex::default(),
@@ -259,7 +267,8 @@ impl ColdTier {
     /// What queries see now: files and deletes of one moment.
     #[must_use]
     pub fn view(&self) -> ColdView {
-        ColdView { store: Arc::clone(&self.store), live: self.live(), cache: self.cache.clone() }
+        let (store, cache, ahead) = (Arc::clone(&self.store), self.cache.clone(), self.ahead.clone());
+        ColdView { store, live: self.live(), cache, ahead }
     }
 
     /// [`ColdView::sources`] of now.
@@ -289,6 +298,7 @@ pub struct ColdView {
     store: Arc<dyn ObjectStore>,
     live: Arc<Live>,
     cache: ColdCache,
+    ahead: ReadAhead,
 }
 
 impl ColdView {
@@ -335,11 +345,11 @@ impl ColdView {
     where
         E: From<Error> + Send + 'static,
     {
-        let (store, cache) = (Arc::clone(&self.store), self.cache.clone());
+        let (store, cache, ahead) = (Arc::clone(&self.store), self.cache.clone(), self.ahead.clone());
         let (matchers, sequence) = (Arc::clone(matchers), file.max_sequence);
         let (file, reads) = (Arc::clone(file), Arc::clone(reads));
         let open = async move {
-            let reader = reads.open(&cache, store, &file).await?;
+            let reader = reads.open(&cache, store, &file).await?.with_read_ahead(ahead);
             let series = file_source(reader.clone(), &file, deletes, matchers, range).series;
             Ok::<_, Error>(reads.counted(&reader, series))
         };
