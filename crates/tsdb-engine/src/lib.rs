@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod aggregate;
 mod appender;
 mod auto_seal;
 mod background;
@@ -14,6 +15,7 @@ mod metered;
 mod options;
 mod pace;
 mod query;
+mod read_ahead;
 mod read_only;
 mod scan;
 mod select;
@@ -23,6 +25,7 @@ mod verify;
 
 pub mod blocking;
 
+pub use aggregate::{AggregateCounts, AggregateFunction, Aggregation, Grouping};
 pub use appender::Appender;
 pub use background::BackgroundStats;
 pub use builder::EngineBuilder;

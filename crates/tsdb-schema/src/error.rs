@@ -53,7 +53,9 @@ pub enum Error {
         series: String,
     },
     /// More label columns than Parquet readers can take. Use the hybrid layout with a shorter promoted list.
-    #[error("{found} label columns are more than the {max} that Parquet readers can take: name fewer, and the others go to the `labels` map")]
+    #[error(
+        "{found} label columns are more than the {max} that Parquet readers can take: name fewer, and the others go to the `labels` map"
+    )]
     TooManyColumns {
         /// The label columns asked for.
         found: usize,
