@@ -21,8 +21,16 @@ use tsdb_engine::{EngineBuilder, EngineOptions};
 use content::series_text;
 
 /// The formats' names in the table of the page, by what a file of them is.
-const FORMATS: [&str; 7] =
-    ["block", "tombstone", "log segment", "cold file", "series index", "label bloom", "catalog snapshot"];
+const FORMATS: [&str; 8] = [
+    "block",
+    "tombstone",
+    "log segment",
+    "cold file",
+    "series index",
+    "label bloom",
+    "catalog snapshot",
+    "metadata of metrics",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/format")

@@ -69,7 +69,7 @@ pub enum Error {
     },
     /// What is known of metrics (type, help, unit) cannot be read or written.
     #[error(
-        "the metadata of metrics, {}: {detail}. A damaged file can be restored from a copy, or removed: senders repeat what is in it",
+        "the metadata of metrics, {}: {detail}. If nothing helps, remove it: senders repeat what is in it",
         path.display()
     )]
     Metadata {

@@ -31,6 +31,7 @@ pub(super) fn of(path: &Path) -> String {
         "int-histogram" => chunk(ChunkEncoding::IntHistogram, bytes),
         "float-histogram" => chunk(ChunkEncoding::FloatHistogram, bytes),
         "block" => block(bytes),
+        "metadata" => metadata(path),
         "tombstone" => tombstone_text(&Tombstone::decode(&bytes).unwrap()),
         "parquet" => run(cold_file(path)),
         _ => panic!("{} has no test", path.display()),
@@ -45,6 +46,7 @@ pub(super) fn versions_of(path: &Path) -> Vec<(&'static str, u32)> {
         "block" => vec![("block", at_8())],
         "tombstone" => vec![("tombstone", at_8())],
         "wal" => vec![("log segment", at_8())],
+        "metadata" => vec![("metadata of metrics", at_8())],
         "json" => {
             let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
             vec![("catalog snapshot", value["snapshot"]["format_version"].as_u64().unwrap() as u32)]
@@ -52,6 +54,22 @@ pub(super) fn versions_of(path: &Path) -> Vec<(&'static str, u32)> {
         "parquet" => run(versions_of_cold_file(path)),
         _ => Vec::new(),
     }
+}
+
+/// What a store makes of the file.
+fn metadata(path: &Path) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(path, dir.path().join("metrics.metadata")).unwrap();
+    metadata_text(&Engine::open(dir.path()).unwrap())
+}
+
+pub(super) fn metadata_text(engine: &Engine) -> String {
+    let metrics = engine.metadata();
+    let sorted: std::collections::BTreeMap<_, _> = metrics.iter().collect();
+    let line = |(metric, about): (&String, &tsdb_engine::MetricMetadata)| {
+        format!("{metric:?} {} {:?} {:?}\n", about.kind.as_str(), about.help, about.unit)
+    };
+    sorted.into_iter().map(line).collect()
 }
 
 async fn versions_of_cold_file(path: &Path) -> Vec<(&'static str, u32)> {

@@ -11,6 +11,7 @@ use tsdb_core::{
     stale_nan,
 };
 use tsdb_engine::blocking::Engine;
+use tsdb_engine::{MetricKind, MetricMetadata};
 use tsdb_parquet_io::{ColdStorageWriter, ParquetConfig, ParquetWriter};
 use tsdb_schema::SampleBatch;
 use tsdb_testkit::Oracle;
@@ -44,8 +45,24 @@ pub(super) fn fixtures(dir: &Path) -> Vec<(&'static str, String)> {
         fs::write(dir.join(name), write_cold_file(&series, config)).unwrap();
         written.push((name, series_text(&series)));
     }
+    written.push(("metrics.metadata", metadata(dir)));
     written.push(("store", series_text(&store(&dir.join("store")).all())));
     written
+}
+
+/// Two metrics, as a store writes them.
+fn metadata(dir: &Path) -> String {
+    let store = tempfile::tempdir().unwrap();
+    let engine = Engine::open(store.path()).unwrap();
+    let about = |kind, help: &str, unit: &str| MetricMetadata { kind, help: help.into(), unit: unit.into() };
+    engine
+        .set_metadata([
+            ("up".to_owned(), about(MetricKind::Gauge, "Whether it is.", "")),
+            ("latency".to_owned(), about(MetricKind::Histogram, "Zeit für \"alles\".\n", "seconds")),
+        ])
+        .unwrap();
+    fs::copy(store.path().join("metrics.metadata"), dir.join("metrics.metadata")).unwrap();
+    super::content::metadata_text(&engine)
 }
 
 /// `bytes` of a file with this suffix, with another version and the checksums that go with it.

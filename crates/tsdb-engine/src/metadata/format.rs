@@ -12,7 +12,7 @@ use super::{MetricKind, MetricMetadata};
 
 const MAGIC: [u8; 8] = *b"TSDBMETA";
 /// The format version that is written, and the only one that is read.
-const VERSION: u32 = 0;
+const VERSION: u32 = 1;
 /// Bytes before the first entry.
 pub(super) const HEADER_BYTES: usize = 16;
 /// Bytes of an entry besides its texts.
@@ -130,7 +130,7 @@ mod tests {
             changed[at] = byte;
             sealed(changed)
         };
-        assert_eq!(with(8, 1), "it has format version 1; this build reads 0: use a newer tsdb");
+        assert_eq!(with(8, 2), "it has format version 2; this build reads 1: use a newer tsdb");
         assert_eq!(with(12, 3), CUT_SHORT);
         assert_eq!(with(12, 1), "there is something behind the last entry");
         assert_eq!(with(HEADER_BYTES, 99), "there is no kind 99 of metric");
