@@ -54,7 +54,8 @@ const RULES: &[Rule] = &[
     rule("tsdb-cold", &["tsdb-parquet-io", "tsdb-schema", "tsdb-vfs", "tsdb-core"], &[]),
     // Of Arrow the engine has the table that a scan gives; of Parquet it knows nothing.
     rule("tsdb-engine", &["tsdb-hot", "tsdb-cold", "tsdb-schema", "tsdb-vfs", "tsdb-core"], &[]),
-    rule("tsdb-text", &["tsdb-core"], PURE),
+    // The workload for its tests only.
+    rule("tsdb-text", &["tsdb-workload", "tsdb-core"], PURE),
     rule("tsdb-server", &["tsdb-engine", "tsdb-text", "tsdb-core"], &[]),
     rule(
         "tsdb-cli",

@@ -15,6 +15,7 @@ mod reply;
 mod router;
 mod server;
 mod state;
+mod streaming;
 mod write;
 
 pub use auth::Credentials;

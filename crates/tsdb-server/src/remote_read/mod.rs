@@ -20,7 +20,6 @@ mod samples;
 mod snappy_blocks;
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -28,9 +27,8 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderName, Response};
 use bytes::Bytes;
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, StreamExt};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tsdb_core::Labels;
 use tsdb_engine::QueryOptions;
 
@@ -39,6 +37,7 @@ use self::request::ReadRequest;
 use crate::ServerState;
 use crate::reply::Refusal;
 use crate::state::off_the_runtime;
+use crate::streaming::ahead;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const SNAPPY: HeaderValue = HeaderValue::from_static("snappy");
@@ -93,28 +92,6 @@ async fn respond(server: &ServerState, body: Body) -> Result<Response<Body>, Ref
             Ok(with_headers([(CONTENT_TYPE, STREAMED_PROTOBUF)], Body::from_stream(frames)))
         }
     }
-}
-
-/// Makes pieces on a thread of their own, for that reads files and keeps a processor busy: at most one that waits to be taken, and
-/// one that is in the making. It ends, and gives its turn back, when nobody takes them any more.
-fn ahead<T: Send + 'static>(
-    pieces: impl Stream<Item = T> + Send + 'static,
-    turn: OwnedSemaphorePermit,
-) -> impl Stream<Item = T> + Send + Unpin {
-    let (sender, mut receiver) = mpsc::channel(1);
-    let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || {
-        let _held = turn;
-        runtime.block_on(async {
-            let mut pieces = pin!(pieces);
-            while let Some(piece) = pieces.next().await {
-                if sender.send(piece).await.is_err() {
-                    break;
-                }
-            }
-        });
-    });
-    stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
 fn with_headers<const N: usize>(headers: [(HeaderName, HeaderValue); N], body: Body) -> Response<Body> {

@@ -112,9 +112,13 @@ fn an_export_beyond_a_limit_is_refused_or_broken_off() {
     options.query_limits.series_max = Some(0);
     let refused = get(serving(options.clone()).address(), "/api/v1/export?match[]=up");
     assert_eq!((refused.status, refused.json()["errorType"].clone()), (422, json!("execution")));
+    // Beyond a limit only after the first chunk.
     options.query_limits.series_max = Some(1);
     let serving = serving(options);
-    let request = b"GET /api/v1/export?match[]=up HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
+    let long: String = (0..8000).map(|i| format!("aa 1 {}\n", 1_767_225_600_000_i64 + i)).collect();
+    assert_eq!(ask(serving.address(), "POST", "/api/v1/import/prometheus", &[], long.as_bytes()).status, 204);
+    let request =
+        b"GET /api/v1/export?match[]={__name__!=%22%22} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
     let mut stream = crate::http::begin(serving.address(), request);
     let mut answer = Vec::new();
     let _ended = std::io::Read::read_to_end(&mut stream, &mut answer);
