@@ -11,7 +11,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use parking_lot::RwLock;
 use tsdb_core::{BlockId, Deletes, Matcher, TimeRange, Tombstone, Tombstones};
-use tsdb_parquet_io::{ParquetConfig, ParquetReader};
+use tsdb_parquet_io::{ParquetConfig, ParquetReader, ReadAhead};
 
 use crate::cache::{CacheStats, ColdCache};
 use crate::catalog::Catalog;
@@ -87,6 +87,7 @@ pub struct ColdTier {
     writer: ColdFileWriter,
     options: ColdOptions,
     cache: ColdCache,
+    ahead: ReadAhead,
     live: RwLock<Arc<Live>>,
     /// Whoever changes the catalog holds this.
     work: Mutex<Work>,
@@ -132,6 +133,12 @@ impl ColdTier {
         Self::with(Catalog::open_read_only(Arc::clone(&store)).await?, store, options).await
     }
 
+    /// The tier with threads that decode ahead what queries read much of. Conversion and compaction keep to their own thread.
+    #[must_use]
+    pub fn with_read_ahead(self, ahead: ReadAhead) -> Self {
+        Self { ahead, ..self }
+    }
+
     /// Whether the store still has the catalog snapshot and the tombstones that this tier has.
     ///
     /// # Errors
@@ -152,6 +159,7 @@ impl ColdTier {
             store,
             catalog,
             cache: ColdCache::new(options.cache_bytes),
+            ahead: ReadAhead::default(),
             options,
             live: RwLock::new(Arc::new(live)),
             work: Mutex::default(),
@@ -266,7 +274,8 @@ impl ColdTier {
     /// What queries see now: files and deletes of one moment.
     #[must_use]
     pub fn view(&self) -> ColdView {
-        ColdView { store: Arc::clone(&self.store), live: self.live(), cache: self.cache.clone() }
+        let (store, cache, ahead) = (Arc::clone(&self.store), self.cache.clone(), self.ahead.clone());
+        ColdView { store, live: self.live(), cache, ahead }
     }
 
     /// [`ColdView::sources`] of now.
@@ -296,6 +305,7 @@ pub struct ColdView {
     store: Arc<dyn ObjectStore>,
     live: Arc<Live>,
     cache: ColdCache,
+    ahead: ReadAhead,
 }
 
 impl ColdView {
@@ -350,10 +360,12 @@ impl ColdView {
     where
         E: From<Error> + Send + 'static,
     {
+        let ahead = self.ahead.clone();
         let (matchers, sequence) = (Arc::clone(matchers), file.max_sequence);
         let (file, opener) = (Arc::clone(file), opener.clone());
         let open = async move {
             let Some(reader) = opener.open(&file).await? else { return Ok(stream::empty().boxed()) };
+            let reader = reader.with_read_ahead(ahead);
             let series = file_source(reader.clone(), &file, deletes, matchers, range).series;
             Ok::<_, Error>(opener.reads().counted(&reader, series))
         };

@@ -26,8 +26,8 @@ pub use file_meta::{FORMAT_VERSION, FileMeta, OLDEST_READABLE_FORMAT_VERSION, Or
 pub use filter_to_arrow_expression::FilterToArrowExpression;
 pub use inspect::{ColumnLayout, FileLayout, IndexLayout, IndexedLabel, Inspection, RowGroupLayout};
 pub use reader::{
-    BlockCache, ColdFileMetadata, DEFAULT_READ_BATCH_ROWS, DEFAULT_TAIL_READ_BYTES, ParquetReader,
-    ReadRequest, ReadStatistics, RebuiltIndex, Verification,
+    BlockCache, ColdFileMetadata, DEFAULT_READ_BATCH_ROWS, DEFAULT_TAIL_READ_BYTES, ParquetReader, ReadAhead,
+    ReadRequest, ReadStatistics, RebuiltIndex, Verification, Work,
 };
 pub use seam::{ColdStorageReader, ColdStorageWriter};
 pub use series_index::{

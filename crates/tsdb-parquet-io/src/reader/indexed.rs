@@ -2,12 +2,13 @@
 //! label column is read.
 //!
 //! Series are resolved in steps that grow, so that the first come at once and many are not asked for one by one; and
-//! their pages are read in steps of a bounded number of bytes and rows, neighbours together. Memory holds one step.
+//! their pages are read in steps of a bounded number of bytes and rows, neighbours together. Memory holds one step, and in
+//! large selections those that are decoded ahead on other threads (`super::ahead`).
 //!
-//! Of the rows of a series only those within the query's time are decoded. Where the series goes beyond it, its timestamps
+//! Of the rows of a series only those within the query's time are decoded. Where a long series goes beyond it, its timestamps
 //! are read first, then the values that are left; otherwise both at once.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,9 +17,11 @@ use parquet::arrow::ProjectionMask;
 use tsdb_core::{Matcher, Postings, SampleBuffer, Series, TimeRange};
 use tsdb_schema::{HISTOGRAM_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
 
+use super::ahead::Started;
 use super::blocks::IndexReader;
-use super::pages::{NumberPages, PageKey};
+use super::pages::{NumberPages, PageRun};
 use super::series::append;
+use super::step::{Part, Step, Wanted};
 use super::{ParquetReader, ReadRequest};
 use crate::series_index::{ResolvedSeries, Selection, SeriesLookup};
 use crate::{Error, Result};
@@ -30,9 +33,11 @@ const STEP_MAX: usize = 64 * 1024;
 const STEP_GROWTH: usize = 8;
 /// Bytes of pages that are read at a time, about.
 const READ_BYTES: u64 = 1 << 20;
-/// Rows that are read at a time, about, 4 MiB of samples: a merge holds a step of each of its files, and samples that
+/// Rows that are read at a time, about, 2 MiB of samples: a merge holds a step of each of its files, and samples that
 /// compress to next to nothing would be more than memory holds.
-const READ_ROWS: u64 = 256 << 10;
+const READ_ROWS: u64 = 128 << 10;
+/// Rows that must be left to read for a step to be decoded ahead: fewer are decoded sooner than another thread has woken.
+const AHEAD_ROWS: u64 = 64 << 10;
 /// Rows with histograms, which may take kilobytes each, that are read at a time, about.
 const HISTOGRAM_ROWS: u64 = 8 * 1024;
 /// A series of no more rows is read as a whole: to look at its timestamps first would cost another request.
@@ -61,7 +66,9 @@ pub(super) fn series(
             unresolved: selected.iter().collect::<Vec<u32>>().into_iter(),
             step: FIRST_STEP,
             resolved: VecDeque::new(),
-            ready: VecDeque::new(),
+            ready: Vec::new().into_iter(),
+            rows_left: 0,
+            steps: VecDeque::new(),
             pages,
         };
         Ok::<_, Error>(try_unfold(state, Indexed::next))
@@ -78,34 +85,65 @@ struct Indexed {
     unresolved: std::vec::IntoIter<u32>,
     step: usize,
     resolved: VecDeque<ResolvedSeries>,
-    ready: VecDeque<Series>,
+    /// Rows of `resolved`.
+    rows_left: u64,
+    ready: std::vec::IntoIter<Series>,
+    /// Steps whose series come next.
+    steps: VecDeque<Planned>,
     pages: NumberPages,
 }
 
-/// Rows of one series in one row group, counted from the group's start.
-#[derive(Clone, Debug)]
-struct Part {
-    group: u32,
-    rows: Range<u64>,
+/// A step, and perhaps a thread that is at it.
+struct Planned {
+    step: Arc<Step>,
+    started: Option<Started<Result<Vec<Series>>>>,
 }
 
-/// A series whose pages are read.
-struct Wanted {
-    series: ResolvedSeries,
-    parts: Vec<Part>,
+impl Planned {
+    async fn finish(self) -> Result<Vec<Series>> {
+        let done = match self.started {
+            Some(started) => started.finish().await,
+            None => None,
+        };
+        done.unwrap_or_else(|| self.step.run())
+    }
 }
 
 impl Indexed {
     async fn next(mut self) -> Result<Option<(Series, Self)>> {
         loop {
-            if let Some(series) = self.ready.pop_front() {
+            if let Some(series) = self.ready.next() {
                 return Ok(Some((series, self)));
             }
-            if self.resolved.is_empty() && !self.resolve().await? {
-                return Ok(None);
-            }
-            self.read().await?;
+            let Some(next) = self.next_step().await? else { return Ok(None) };
+            self.ready = next.finish().await?.into_iter();
         }
+    }
+
+    /// The next step; `None` when there are none. Steps behind it are under way then, if they are worth it.
+    async fn next_step(&mut self) -> Result<Option<Planned>> {
+        let next = match self.steps.pop_front() {
+            Some(next) => next,
+            None => match self.plan().await? {
+                Some(step) => Planned { step: Arc::new(step), started: None },
+                None => return Ok(None),
+            },
+        };
+        while self.steps.back().is_none_or(|last| last.started.is_some()) && self.is_much_left() {
+            let Some(step) = self.plan().await?.map(Arc::new) else { break };
+            let started = self.reader.ahead.start({
+                let step = Arc::clone(&step);
+                move || step.run()
+            });
+            self.steps.push_back(Planned { step, started });
+        }
+        Ok(Some(next))
+    }
+
+    /// Whether there is enough left to read for another thread to be worth it.
+    fn is_much_left(&self) -> bool {
+        self.reader.ahead.has_place()
+            && (self.rows_left >= AHEAD_ROWS || self.unresolved.len() >= STEP_GROWTH)
     }
 
     /// Resolves the next series; false when there are none.
@@ -117,127 +155,107 @@ impl Indexed {
         self.step = (self.step * STEP_GROWTH).min(STEP_MAX);
         let lookup = SeriesLookup::new(self.index.directory(), &next, self.range);
         self.resolved = self.index.answer(lookup).await?.into();
+        self.rows_left =
+            self.resolved.iter().map(|series| series.rows.rows.end - series.rows.rows.start).sum();
         self.pages.expect(self.resolved.iter().map(|series| &series.rows.rows));
         Ok(true)
     }
 
-    /// Reads the samples of the next few resolved series.
-    async fn read(&mut self) -> Result<()> {
-        let mut step = self.wanted().await?;
-        let Some(last_row) = step.last().map(|last| last.series.rows.rows.end) else { return Ok(()) };
-
-        let mut timestamps = Vec::with_capacity(step.len());
-        for wanted in &mut step {
-            timestamps.push(self.timestamps_in_range(wanted)?);
-        }
-        let values = step.iter().flat_map(|wanted| self.value_pages(wanted)).collect();
-        self.pages.load(&values).await?;
-        let mut histograms = self.histograms(&step).await?.into_iter();
-
-        for (wanted, timestamps_ms) in step.into_iter().zip(timestamps) {
-            let ResolvedSeries { labels, rows } = &wanted.series;
-            let samples = if rows.has_histograms {
-                histograms.next().unwrap_or_default()
-            } else {
-                SampleBuffer { values: self.values(&wanted)?, timestamps_ms, histograms: Vec::new() }
-            };
-            if !samples.is_empty() {
-                self.ready.push_back(Series { labels: labels.clone(), samples });
+    /// Takes as many series as are read in one step, and reads their pages.
+    async fn plan(&mut self) -> Result<Option<Step>> {
+        while self.resolved.is_empty() {
+            if !self.resolve().await? {
+                return Ok(None);
             }
         }
-        self.pages.forget_before(last_row);
-        Ok(())
+        let mut step = Step {
+            path: self.reader.source.path().to_owned(),
+            range: self.range,
+            series: Vec::new(),
+            parts: Vec::new(),
+            timestamps: PageRun::new(self.pages.timestamps),
+            values: self.pages.values.map(PageRun::new),
+        };
+        let needs_times = self.take_series(&mut step).await?;
+        if needs_times.contains(&true) {
+            self.pages.load([&mut step.timestamps]).await?;
+            narrow(&mut step, &needs_times)?;
+            self.add_values(&mut step);
+        }
+        match &mut step.values {
+            Some(values) => self.pages.load([&mut step.timestamps, values]).await?,
+            None => self.pages.load([&mut step.timestamps]).await?,
+        }
+        self.read_histograms(&mut step).await?;
+        if let Some(last) = step.series.last() {
+            self.pages.forget_before(last.series.rows.rows.end);
+        }
+        Ok(Some(step))
     }
 
-    /// Takes as many resolved series as are read in one step, and reads their pages: those of timestamps, and those of
-    /// values that are surely needed.
-    async fn wanted(&mut self) -> Result<Vec<Wanted>> {
-        let mut step = Vec::new();
-        let mut keys: BTreeSet<PageKey> = BTreeSet::new();
+    /// Moves resolved series into `step`, with their parts and the pages that hold them. Gives which of them need to have their
+    /// timestamps looked at before more is read of them.
+    async fn take_series(&mut self, step: &mut Step) -> Result<Vec<bool>> {
+        let mut needs_times = Vec::new();
+        let mut parts = Vec::new();
         let (mut bytes, mut all_rows, mut histogram_rows) = (0, 0, 0);
         while bytes < READ_BYTES && all_rows < READ_ROWS && histogram_rows < HISTOGRAM_ROWS {
             let Some(series) = self.resolved.pop_front() else { break };
             let rows = series.rows.rows.clone();
-            let parts = self.pages.parts(rows.clone()).await?;
-            let parts = parts.into_iter().filter(|(group, _)| self.row_groups[*group as usize]);
-            let wanted = Wanted { parts: parts.map(|(group, rows)| Part { group, rows }).collect(), series };
-            let has_all = {
-                let TimeRange { start_ms, end_ms } = wanted.series.rows.time_range;
-                self.range.start_ms <= start_ms && end_ms <= self.range.end_ms
-            };
-            let mut add = |key: PageKey| {
-                if keys.insert(key) {
-                    bytes += self.pages.bytes_to_read(key);
+            let count = rows.end - rows.start;
+            self.pages.parts(rows, &mut parts).await?;
+            let first = step.parts.len();
+            for (group, rows) in parts.iter().filter(|(group, _)| self.row_groups[*group as usize]) {
+                let (timestamps, more) = self.pages.add(&mut step.timestamps, *group, rows);
+                bytes += more;
+                let mut part = Part { group: *group, rows: rows.clone(), timestamps, values: 0..0 };
+                if let Some(values) = step.values.as_mut().filter(|_| !series.rows.has_histograms) {
+                    let (places, more) = self.pages.add(values, *group, rows);
+                    (part.values, bytes) = (places, bytes + more);
                 }
-            };
-            for Part { group, rows } in &wanted.parts {
-                self.pages.pages_with(self.pages.timestamps, *group, rows).for_each(&mut add);
+                step.parts.push(part);
             }
-            if has_all || rows.end - rows.start <= WHOLE_ROWS {
-                self.value_pages(&wanted).into_iter().for_each(&mut add);
+            let has_all = self.range.covers(series.rows.time_range);
+            needs_times.push(series.rows.has_histograms || !has_all && count > WHOLE_ROWS);
+            all_rows += count;
+            self.rows_left = self.rows_left.saturating_sub(count);
+            if series.rows.has_histograms {
+                histogram_rows += count;
             }
-            all_rows += rows.end - rows.start;
-            if wanted.series.rows.has_histograms {
-                histogram_rows += rows.end - rows.start;
-            }
-            step.push(wanted);
+            step.series.push(Wanted { series, parts: first..step.parts.len(), samples: None });
         }
-        self.pages.load(&keys).await?;
-        Ok(step)
+        Ok(needs_times)
     }
 
-    /// The pages with the values of a series that has floats only.
-    fn value_pages(&self, wanted: &Wanted) -> Vec<PageKey> {
-        match self.pages.values {
-            Some(values) if !wanted.series.rows.has_histograms => {
-                let parts = wanted.parts.iter();
-                parts.flat_map(|part| self.pages.pages_with(values, part.group, &part.rows)).collect()
+    /// Names the pages with the values anew, now that less of some series is wanted.
+    fn add_values(&self, step: &mut Step) {
+        let Some(values) = &mut step.values else { return };
+        *values = PageRun::new(values.column());
+        for wanted in step.series.iter().filter(|wanted| !wanted.series.rows.has_histograms) {
+            for part in &mut step.parts[wanted.parts.clone()] {
+                (part.values, _) = self.pages.add(values, part.group, &part.rows);
             }
-            _ => Vec::new(),
         }
     }
 
-    /// The timestamps of a series in the query's time. Leaves in its parts the rows that they belong to.
-    fn timestamps_in_range(&self, wanted: &mut Wanted) -> Result<Vec<i64>> {
-        let (mut all, mut in_range) = (Vec::new(), Vec::new());
-        for part in &mut wanted.parts {
-            all.clear();
-            self.pages.take(self.pages.timestamps, part.group, &part.rows, &mut all)?;
-            let start = all.partition_point(|&ms| ms.cast_signed() < self.range.start_ms);
-            let end = all.partition_point(|&ms| ms.cast_signed() <= self.range.end_ms).max(start);
-            part.rows = part.rows.start + start as u64..part.rows.start + end as u64;
-            in_range.extend(all[start..end].iter().map(|ms| ms.cast_signed()));
+    async fn read_histograms(&self, step: &mut Step) -> Result<()> {
+        let mut samples = self.histograms(step).await?.into_iter();
+        for wanted in step.series.iter_mut().filter(|wanted| wanted.series.rows.has_histograms) {
+            wanted.samples = Some(samples.next().unwrap_or_default());
         }
-        if !in_range.is_sorted_by(|a, b| a < b) {
-            let detail = format!("the rows of {} do not ascend in time", wanted.series.labels);
-            return Err(Error::damaged(self.reader.source.path(), detail));
-        }
-        wanted.parts.retain(|part| !part.rows.is_empty());
-        Ok(in_range)
-    }
-
-    fn values(&self, wanted: &Wanted) -> Result<Vec<f64>> {
-        let Some(column) = self.pages.values else {
-            let detail = format!("{} has floats, and the file no column for them", wanted.series.labels);
-            return Err(Error::damaged(self.reader.source.path(), detail));
-        };
-        let mut bits = Vec::new();
-        for Part { group, rows } in &wanted.parts {
-            self.pages.take(column, *group, rows, &mut bits)?;
-        }
-        Ok(bits.into_iter().map(f64::from_bits).collect())
+        Ok(())
     }
 
     /// The samples of those series that have histograms, decoded as tables.
-    async fn histograms(&self, step: &[Wanted]) -> Result<Vec<SampleBuffer>> {
+    async fn histograms(&self, step: &Step) -> Result<Vec<SampleBuffer>> {
         let with_histograms: Vec<&Wanted> =
-            step.iter().filter(|wanted| wanted.series.rows.has_histograms).collect();
+            step.series.iter().filter(|wanted| wanted.series.rows.has_histograms).collect();
         let rows_of = |part: &Part| {
             let start = self.index.directory().row_group_range(part.group).map_or(0, |span| span.start);
             start + part.rows.start..start + part.rows.end
         };
         let rows: Vec<Range<u64>> =
-            with_histograms.iter().flat_map(|wanted| &wanted.parts).map(rows_of).collect();
+            with_histograms.iter().flat_map(|wanted| step.parts_of(wanted)).map(rows_of).collect();
         let mut samples = vec![SampleBuffer::default(); with_histograms.len()];
         if rows.is_empty() {
             return Ok(samples);
@@ -248,7 +266,7 @@ impl Indexed {
             .read(ReadRequest { rows: Some(rows), ..ReadRequest::default() }, self.sample_columns());
         // Whose rows come next, and how many.
         let counts = with_histograms.iter().enumerate().flat_map(|(at, wanted)| {
-            wanted.parts.iter().map(move |part| (at, (part.rows.end - part.rows.start) as usize))
+            step.parts_of(wanted).map(move |part| (at, (part.rows.end - part.rows.start) as usize))
         });
         let mut counts = counts.collect::<Vec<_>>().into_iter();
         let (mut at, mut left) = (0, 0);
@@ -278,4 +296,17 @@ impl Indexed {
     fn sample_columns(&self) -> ProjectionMask {
         self.reader.roots(|name| [TIMESTAMP_COLUMN, VALUE_COLUMN, HISTOGRAM_COLUMN].contains(&name))
     }
+}
+
+/// Leaves, of the parts of those series that `needs_times` names, the rows in the range. Their timestamps are in memory.
+fn narrow(step: &mut Step, needs_times: &[bool]) -> Result<()> {
+    let mut timestamps_ms = Vec::new();
+    for (wanted, _) in step.series.iter().zip(needs_times).filter(|(_, needs_times)| **needs_times) {
+        for at in wanted.parts.clone() {
+            timestamps_ms.clear();
+            let rows = step.rows_in_range(wanted, &step.parts[at], &mut timestamps_ms)?;
+            step.parts[at].rows = rows;
+        }
+    }
+    Ok(())
 }

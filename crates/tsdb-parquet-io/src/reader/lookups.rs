@@ -13,7 +13,7 @@ use tsdb_core::{Labels, Matcher, Postings, TimeRange};
 
 use super::ParquetReader;
 use super::blocks::IndexReader;
-use super::pages::NumberPages;
+use super::pages::{NumberPages, PageRun};
 use crate::series_index::{
     LabelNamesLookup, LabelValuesLookup, RowsLookup, Selection, SeriesLookup, SeriesRows,
 };
@@ -126,7 +126,7 @@ impl ParquetReader {
                 let TimeRange { start_ms, end_ms } = series.time_range;
                 range.contains(start_ms) || range.contains(end_ms)
             });
-            let between = with_samples(&mut pages, between, &row_groups, range).await?;
+            let between = with_samples(self.source.path(), &mut pages, between, &row_groups, range).await?;
             present.union(&certain.into_iter().map(|series| series.ordinal).collect());
             present.union(&between.into_iter().collect());
         }
@@ -135,39 +135,38 @@ impl ParquetReader {
 
 /// Those of `series` that have a timestamp in `range`: their ordinals, ascending.
 async fn with_samples(
+    path: &str,
     pages: &mut NumberPages,
     series: Vec<SeriesRows>,
     row_groups: &[bool],
     range: TimeRange,
 ) -> Result<Vec<u32>> {
     pages.expect(series.iter().map(|series| &series.rows));
-    let (mut found, mut timestamps) = (Vec::new(), Vec::new());
+    let (mut found, mut parts, mut timestamps) = (Vec::new(), Vec::new(), Vec::<i64>::new());
     let mut series = series.into_iter().peekable();
     while series.peek().is_some() {
-        let (mut step, mut keys, mut bytes) = (Vec::new(), BTreeSet::new(), 0);
+        let (mut step, mut run, mut bytes) = (Vec::new(), PageRun::new(pages.timestamps), 0);
         while bytes < READ_BYTES
             && let Some(next) = series.next()
         {
-            let mut parts = pages.parts(next.rows.clone()).await?;
-            parts.retain(|(group, _)| row_groups[*group as usize]);
-            for (group, rows) in &parts {
-                for key in pages.pages_with(pages.timestamps, *group, rows) {
-                    if keys.insert(key) {
-                        bytes += pages.bytes_to_read(key);
-                    }
-                }
+            pages.parts(next.rows.clone(), &mut parts).await?;
+            let mut places = Vec::new();
+            for (group, rows) in parts.iter().filter(|(group, _)| row_groups[*group as usize]) {
+                let (pages, more) = pages.add(&mut run, *group, rows);
+                places.push((pages, rows.clone()));
+                bytes += more;
             }
-            step.push((next, parts));
+            step.push((next, places));
         }
-        pages.load(&keys).await?;
+        pages.load([&mut run]).await?;
         let mut last_row = 0;
-        for (series, parts) in step {
+        for (series, places) in step {
             last_row = series.rows.end;
-            for (group, rows) in parts {
+            for (pages, rows) in places {
                 timestamps.clear();
-                pages.take(pages.timestamps, group, &rows, &mut timestamps)?;
-                let at = timestamps.partition_point(|ms| ms.cast_signed() < range.start_ms);
-                if timestamps.get(at).is_some_and(|ms| ms.cast_signed() <= range.end_ms) {
+                run.take(pages, &rows, &mut timestamps).map_err(|detail| Error::damaged(path, detail))?;
+                let at = timestamps.partition_point(|&ms| ms < range.start_ms);
+                if timestamps.get(at).is_some_and(|&ms| ms <= range.end_ms) {
                     found.push(series.ordinal);
                     break;
                 }

@@ -2,11 +2,12 @@
 //!
 //! The decoder does no I/O of its own: it names the ranges it needs and gets them in one
 //! [`get_ranges`](ObjectStore::get_ranges) call, so that a local file, memory and S3 share one code path. Decoding
-//! runs where the stream is polled; a caller with many streams spreads them over tasks.
+//! runs where the stream is polled, unless the reader is given threads for it ([`ReadAhead`]).
 //!
 //! Footer and page index are decoded once into a [`ColdFileMetadata`], which can be shared among readers and
 //! kept in a cache. The reader keeps nothing else.
 
+mod ahead;
 mod batches;
 mod blocks;
 mod contain;
@@ -17,11 +18,13 @@ mod label_bloom;
 mod lookups;
 mod page;
 mod page_index;
+mod page_slot;
 mod pages;
 mod rebuild;
 mod rows;
 mod series;
 mod source;
+mod step;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -44,6 +47,7 @@ use tsdb_schema::{HISTOGRAM_COLUMN, LABELS_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUM
 use crate::filter_to_arrow_expression::FilterToArrowExpression;
 use crate::series_index::{RowsLookup, Selection};
 use crate::{ColdStorageReader, Error, FileLayout, FileMeta, Inspection, Origin, Result};
+pub use ahead::{ReadAhead, Work};
 pub use blocks::BlockCache;
 use blocks::{IndexReader, OWN_CACHE_BYTES};
 use contain::contain;
@@ -65,6 +69,7 @@ pub struct ParquetReader {
     source: Source,
     metadata: Arc<ColdFileMetadata>,
     cache: BlockCache,
+    ahead: ReadAhead,
     without_index: bool,
 }
 
@@ -132,6 +137,7 @@ impl ParquetReader {
             metadata: Arc::new(footer.interpret(source.path())?),
             source,
             cache,
+            ahead: ReadAhead::default(),
             without_index: false,
         };
         if let (Some(index), Some((at, bytes))) = (reader.index(), end_of_index) {
@@ -160,7 +166,14 @@ impl ParquetReader {
         metadata: Arc<ColdFileMetadata>,
         cache: BlockCache,
     ) -> Self {
-        Self { source: Source::new(store, path), metadata, cache, without_index: false }
+        let ahead = ReadAhead::default();
+        Self { source: Source::new(store, path), metadata, cache, ahead, without_index: false }
+    }
+
+    /// The reader with threads that decode large selections ahead ([`select`](Self::select) by the series index).
+    #[must_use]
+    pub fn with_read_ahead(self, ahead: ReadAhead) -> Self {
+        Self { ahead, ..self }
     }
 
     /// Opens the file as if it had no series index: to read its rows where the index is damaged. Its pages are not
@@ -176,7 +189,8 @@ impl ParquetReader {
         let source = Source::new(store, path);
         let footer = footer::load(&source, source.len_or(size).await?, false).await?;
         let metadata = Arc::new(footer.interpret(source.path())?);
-        Ok(Self { source, metadata, cache: BlockCache::new(0), without_index: true })
+        let (cache, ahead) = (BlockCache::new(0), ReadAhead::default());
+        Ok(Self { source, metadata, cache, ahead, without_index: true })
     }
 
     /// A reader that finds rows by the label columns, and does not check pages.

@@ -1,5 +1,5 @@
 //! Pages of timestamps and values, read by what the page tables of the series index say of them: only those that hold
-//! wanted rows, each checked, each decoded once.
+//! wanted rows, each checked, each decoded once, by whoever needs it first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -11,7 +11,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ColdFileMetadata;
 use super::blocks::IndexReader;
-use super::page::{NumberPage, PageReader};
+use super::page::Number;
+use super::page_slot::{DictionarySlot, PageSlot, Stored};
 use super::source::Source;
 use crate::series_index::{PageLocation, PageTable};
 use crate::{Error, Result};
@@ -29,13 +30,56 @@ pub(super) struct NumberColumn {
 
 /// Names a page: row group, leaf column, place among the chunk's data pages. Pages of one column ascend by row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct PageKey {
+struct PageKey {
     group: u32,
     leaf: usize,
     page: usize,
 }
 
-/// The pages that are in memory, and the way to others.
+/// Pages of one column, ascending, from which rows are taken once they are read. It can be taken to another thread.
+pub(super) struct PageRun {
+    column: NumberColumn,
+    pages: Vec<RunPage>,
+}
+
+struct RunPage {
+    key: PageKey,
+    /// Counted from the start of its row group.
+    rows: Range<u64>,
+    /// `None` until it is read.
+    slot: Option<Arc<PageSlot>>,
+}
+
+impl PageRun {
+    pub(super) fn new(column: NumberColumn) -> Self {
+        Self { column, pages: Vec::new() }
+    }
+
+    pub(super) fn column(&self) -> NumberColumn {
+        self.column
+    }
+
+    /// Appends the numbers of `rows` of a row group to `out`. `places` are the pages that hold them.
+    pub(super) fn take<N: Number>(
+        &self,
+        places: Range<usize>,
+        rows: &Range<u64>,
+        out: &mut Vec<N>,
+    ) -> Result<(), String> {
+        let expected = out.len() as u64 + (rows.end - rows.start);
+        for RunPage { rows: of_page, slot, .. } in &self.pages[places] {
+            let (start, end) = (rows.start.max(of_page.start), rows.end.min(of_page.end));
+            if start < end {
+                let page = slot.as_ref().ok_or("a page was not read")?.page()?;
+                let in_page = (start - of_page.start) as usize..(end - of_page.start) as usize;
+                page.take(in_page, out).map_err(|detail| format!("rows {rows:?}: {detail}"))?;
+            }
+        }
+        if out.len() as u64 == expected { Ok(()) } else { Err(format!("pages of rows {rows:?} are missing")) }
+    }
+}
+
+/// The pages that were read, and the way to others.
 pub(super) struct NumberPages {
     source: Source,
     metadata: Arc<ColdFileMetadata>,
@@ -43,13 +87,12 @@ pub(super) struct NumberPages {
     pub(super) timestamps: NumberColumn,
     /// `None` for a file without floats.
     pub(super) values: Option<NumberColumn>,
-    reader: PageReader,
     tables: BTreeMap<u32, Arc<PageTable>>,
     /// Row groups whose page tables will be needed.
     ahead: BTreeSet<u32>,
-    pages: BTreeMap<PageKey, NumberPage>,
+    pages: BTreeMap<PageKey, Arc<PageSlot>>,
     /// By row group and leaf column.
-    dictionaries: BTreeMap<(u32, usize), Arc<[u64]>>,
+    dictionaries: BTreeMap<(u32, usize), Arc<DictionarySlot>>,
 }
 
 impl NumberPages {
@@ -65,7 +108,6 @@ impl NumberPages {
             values: column(VALUE_COLUMN),
             source,
             index,
-            reader: PageReader::default(),
             tables: BTreeMap::new(),
             ahead: BTreeSet::new(),
             pages: BTreeMap::new(),
@@ -85,10 +127,10 @@ impl NumberPages {
         }
     }
 
-    /// The parts of `rows`, which count through the file, that lie in one row group each. Their page tables are in
-    /// memory then.
-    pub(super) async fn parts(&mut self, rows: Range<u64>) -> Result<Vec<(u32, Range<u64>)>> {
-        let mut parts = Vec::new();
+    /// Puts into `parts` the parts of `rows`, which count through the file, that lie in one row group each. Their page tables
+    /// are in memory then.
+    pub(super) async fn parts(&mut self, rows: Range<u64>, parts: &mut Vec<(u32, Range<u64>)>) -> Result<()> {
+        parts.clear();
         let mut row = rows.start;
         while row < rows.end {
             let group = self.index.directory().row_group_of(row);
@@ -103,7 +145,7 @@ impl NumberPages {
             parts.push((group, row - span.start..end - span.start));
             row = end;
         }
-        Ok(parts)
+        Ok(())
     }
 
     /// Reads the page table of `group` and a few that come after it.
@@ -143,26 +185,26 @@ impl NumberPages {
         Ok(())
     }
 
-    /// The pages of `column` that hold any of `rows`, which count from the start of the row group.
-    pub(super) fn pages_with(
-        &self,
-        column: NumberColumn,
-        group: u32,
-        rows: &Range<u64>,
-    ) -> impl Iterator<Item = PageKey> + use<> {
-        let pages = self
-            .tables
-            .get(&group)
-            .map_or(0..0, |table| table.pages().columns[column.leaf].overlapping(rows.clone()));
-        pages.map(move |page| PageKey { group, leaf: column.leaf, page })
-    }
-
-    /// Bytes in the file of a page that is not in memory; 0 for one that is.
-    pub(super) fn bytes_to_read(&self, key: PageKey) -> u64 {
-        match self.location(key) {
-            Some(location) if !self.pages.contains_key(&key) => u64::from(location.length),
-            _ => 0,
+    /// Adds to `run` the pages that hold any of `rows`, which count from the start of the row group and come behind those
+    /// that were added before. Gives their places in the run, and how many bytes are to be read for them.
+    pub(super) fn add(&self, run: &mut PageRun, group: u32, rows: &Range<u64>) -> (Range<usize>, u64) {
+        let Some(table) = self.tables.get(&group) else { return (0..0, 0) };
+        let leaf = run.column.leaf;
+        let data = &table.pages().columns[leaf].data;
+        let pages = table.pages().columns[leaf].overlapping(rows.clone());
+        let key = |page| PageKey { group, leaf, page };
+        let shared = run.pages.last().is_some_and(|last| last.key == key(pages.start) && !pages.is_empty());
+        let start = run.pages.len() - usize::from(shared);
+        let mut bytes = 0;
+        for page in pages.start + usize::from(shared)..pages.end {
+            let end = data.get(page + 1).map_or(table.pages().rows, |next| next.first_row);
+            let (key, rows) = (key(page), data[page].first_row..end);
+            if !self.pages.contains_key(&key) {
+                bytes += u64::from(data[page].location.length);
+            }
+            run.pages.push(RunPage { key, rows, slot: None });
         }
+        (start..run.pages.len(), bytes)
     }
 
     fn location(&self, key: PageKey) -> Option<PageLocation> {
@@ -170,97 +212,53 @@ impl NumberPages {
         column.data.get(key.page).map(|page| page.location)
     }
 
-    /// Reads, checks and decodes those of `wanted` that are not in memory, and the dictionaries that they need.
-    pub(super) async fn load(&mut self, wanted: &BTreeSet<PageKey>) -> Result<()> {
-        let missing: Vec<(PageKey, PageLocation)> = wanted
-            .iter()
-            .filter(|key| !self.pages.contains_key(key))
-            .filter_map(|&key| Some((key, self.location(key)?)))
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
+    /// Reads those pages of `runs` that are not in memory, and the dictionaries that they need. They are decoded when numbers
+    /// are taken from them.
+    pub(super) async fn load<const N: usize>(&mut self, mut runs: [&mut PageRun; N]) -> Result<()> {
+        let mut missing: Vec<(PageKey, PageLocation, bool, usize)> = Vec::new();
         let mut dictionaries: Vec<((u32, usize), PageLocation)> = Vec::new();
-        for (key, _) in &missing {
-            let chunk = (key.group, key.leaf);
-            let is_here = self.dictionaries.contains_key(&chunk);
-            let dictionary = self.tables.get(&key.group).and_then(|t| t.pages().columns[key.leaf].dictionary);
-            if let Some(location) = dictionary
-                && !is_here
-                && !dictionaries.iter().any(|(known, _)| *known == chunk)
+        for run in &runs {
+            for RunPage { key, rows, .. } in
+                run.pages.iter().filter(|page| !self.pages.contains_key(&page.key))
             {
-                dictionaries.push((chunk, location));
+                let Some(location) = self.location(*key) else { continue };
+                missing.push((*key, location, run.column.is_nullable, (rows.end - rows.start) as usize));
+                let chunk = (key.group, key.leaf);
+                let dictionary =
+                    self.tables.get(&key.group).and_then(|t| t.pages().columns[key.leaf].dictionary);
+                if let Some(location) = dictionary
+                    && !self.dictionaries.contains_key(&chunk)
+                    && dictionaries.last().is_none_or(|(last, _)| *last != chunk)
+                {
+                    dictionaries.push((chunk, location));
+                }
             }
         }
-        let locations = dictionaries.iter().map(|(_, at)| at).chain(missing.iter().map(|(_, at)| at));
-        let ranges: Vec<_> = locations.map(PageLocation::range).collect();
-        let mut bytes = self.source.ranges(&ranges).await?.into_iter();
-        for ((chunk, location), bytes) in dictionaries.into_iter().zip(&mut bytes) {
-            check(self.source.path(), &location, &bytes)?;
-            let dictionary = self.decode(chunk.0, chunk.1, &location, |reader, codec| {
-                NumberPage::dictionary(&reader.read(&bytes, codec)?)
-            })?;
-            self.dictionaries.insert(chunk, dictionary);
+        if !missing.is_empty() {
+            let locations = dictionaries.iter().map(|(_, at)| at).chain(missing.iter().map(|(_, at, ..)| at));
+            let ranges: Vec<_> = locations.map(PageLocation::range).collect();
+            let mut bytes = self.source.ranges(&ranges).await?.into_iter();
+            for ((chunk, location), bytes) in dictionaries.into_iter().zip(&mut bytes) {
+                let stored = self.stored(chunk.0, chunk.1, location, bytes);
+                self.dictionaries.insert(chunk, Arc::new(DictionarySlot::new(stored)));
+            }
+            for ((key, location, is_nullable, rows), bytes) in missing.into_iter().zip(bytes) {
+                let stored = self.stored(key.group, key.leaf, location, bytes);
+                let dictionary = self.dictionaries.get(&(key.group, key.leaf)).cloned();
+                let slot = PageSlot::new(stored, self.source.clone(), rows, is_nullable, dictionary);
+                self.pages.insert(key, Arc::new(slot));
+            }
         }
-        self.source.decoded(missing.len());
-        for ((key, location), bytes) in missing.into_iter().zip(bytes) {
-            check(self.source.path(), &location, &bytes)?;
-            let rows = self.rows_of(key);
-            let is_nullable = key.leaf != self.timestamps.leaf && self.values.is_some_and(|v| v.is_nullable);
-            let dictionary = self.dictionaries.get(&(key.group, key.leaf)).cloned();
-            let page = self.decode(key.group, key.leaf, &location, |reader, codec| {
-                let rows = (rows.end - rows.start) as usize;
-                NumberPage::data(reader.read(&bytes, codec)?, rows, is_nullable, dictionary.as_ref())
-            })?;
-            self.pages.insert(key, page);
+        for page in runs.iter_mut().flat_map(|run| &mut run.pages) {
+            page.slot = self.pages.get(&page.key).cloned();
         }
         Ok(())
     }
 
-    fn decode<T>(
-        &mut self,
-        group: u32,
-        leaf: usize,
-        location: &PageLocation,
-        decode: impl FnOnce(&mut PageReader, parquet::basic::Compression) -> super::page::PageResult<T>,
-    ) -> Result<T> {
+    fn stored(&self, group: u32, leaf: usize, location: PageLocation, bytes: Bytes) -> Stored {
         let chunk = self.metadata.parquet().row_group(group as usize).column(leaf);
-        decode(&mut self.reader, chunk.compression()).map_err(|detail| {
-            let column = chunk.column_descr().name();
-            let detail = format!("the page of {column} at byte {}: {detail}", location.offset);
-            Error::damaged(self.source.path(), detail)
-        })
-    }
-
-    /// The rows of a page, counted from the start of its row group.
-    fn rows_of(&self, key: PageKey) -> Range<u64> {
-        let Some(table) = self.tables.get(&key.group) else { return 0..0 };
-        let data = &table.pages().columns[key.leaf].data;
-        let end = data.get(key.page + 1).map_or(table.pages().rows, |next| next.first_row);
-        data[key.page].first_row..end
-    }
-
-    /// Passes the numbers of `rows`, which count from the start of the row group, to `take`. The pages are in memory.
-    pub(super) fn take(
-        &self,
-        column: NumberColumn,
-        group: u32,
-        rows: &Range<u64>,
-        out: &mut Vec<u64>,
-    ) -> Result<()> {
-        let wrong = |detail: String| {
-            let detail = format!("rows {rows:?} of row group {group}: {detail}");
-            Error::damaged(self.source.path(), detail)
-        };
-        let expected = out.len() as u64 + (rows.end - rows.start);
-        for key in self.pages_with(column, group, rows) {
-            let of_page = self.rows_of(key);
-            let (start, end) = (rows.start.max(of_page.start), rows.end.min(of_page.end));
-            let page = self.pages.get(&key).ok_or_else(|| wrong("a page was not read".to_owned()))?;
-            let in_page = (start - of_page.start) as usize..(end - of_page.start) as usize;
-            page.take(in_page, out).map_err(wrong)?;
-        }
-        if out.len() as u64 == expected { Ok(()) } else { Err(wrong("pages are missing".to_owned())) }
+        let column = chunk.column_descr().name().to_owned();
+        Stored { location, bytes, codec: chunk.compression(), column }
     }
 
     /// Drops what only rows before `row` need.
@@ -276,23 +274,28 @@ impl NumberPages {
         let pages = std::mem::take(&mut self.pages);
         let is_needed = |key: &PageKey| match key.group.cmp(&group) {
             std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => self.rows_of(*key).end > row - span.start,
+            std::cmp::Ordering::Equal => self.end_of(*key) > row - span.start,
             std::cmp::Ordering::Greater => true,
         };
         self.pages = pages.into_iter().filter(|(key, _)| is_needed(key)).collect();
     }
+
+    /// The first row behind a page, counted from the start of its row group.
+    fn end_of(&self, key: PageKey) -> u64 {
+        self.tables.get(&key.group).map_or(0, |table| {
+            let next = table.pages().columns[key.leaf].data.get(key.page + 1);
+            next.map_or(table.pages().rows, |next| next.first_row)
+        })
+    }
 }
 
 /// Checks the bytes of a page.
-fn check(path: &str, location: &PageLocation, bytes: &[u8]) -> Result<()> {
+pub(super) fn check(location: &PageLocation, bytes: &[u8]) -> Result<(), String> {
     if xxh3_64(bytes) == location.hash {
         return Ok(());
     }
     let PageLocation { offset, length, .. } = location;
-    Err(Error::damaged(
-        path,
-        format!("the page of {length} bytes at byte {offset} does not match its checksum"),
-    ))
+    Err(format!("the page of {length} bytes at byte {offset} does not match its checksum"))
 }
 
 /// The checksums of pages, for whoever reads them by other ways.
@@ -333,7 +336,8 @@ impl PageChecks {
                 break;
             }
             let start = (page.offset - at) as usize;
-            check(path, page, &bytes[start..start + page.length as usize])?;
+            let bytes = &bytes[start..start + page.length as usize];
+            check(page, bytes).map_err(|detail| Error::damaged(path, detail))?;
             next = page.range().end;
         }
         if next == end {

@@ -25,5 +25,7 @@ mod parquet_io_test;
 mod parquet_reader_test;
 /// The roadmap's `ParquetWriterTest`: magic bytes, footer, order, encodings.
 mod parquet_writer_test;
+/// Large selections decoded ahead on other threads.
+mod read_ahead;
 /// The series index by itself: any series, any matchers, any budget, any damage.
 mod series_index;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::PageResult;
+use super::{Number, PageResult};
 
 /// Calls `run` with each run or packed group of the first `len` numbers in `bytes`.
 pub(super) fn for_each_run(bytes: &[u8], width: u8, len: usize, mut run: impl FnMut(Run)) -> PageResult<()> {
@@ -96,18 +96,55 @@ impl References {
         Ok(Self { width, runs, body })
     }
 
-    /// Appends the references at `range`, which are there.
-    pub(super) fn take(&self, range: Range<usize>, out: &mut Vec<u32>) {
+    /// Appends what the references at `range`, which are there, refer to. One beyond the dictionary is an error, and then what
+    /// was appended means nothing.
+    pub(super) fn take<N: Number>(
+        &self,
+        range: Range<usize>,
+        dictionary: &[u64],
+        out: &mut Vec<N>,
+    ) -> PageResult<()> {
+        out.reserve(range.len());
+        let mut beyond = None;
+        let mut look_up = |reference: usize| match dictionary.get(reference) {
+            Some(&number) => N::from_bits(number),
+            None => {
+                beyond = Some(reference);
+                N::from_bits(0)
+            }
+        };
+        let mut unpacked = Vec::new();
         let mut at = range.start;
         let mut run = self.runs.partition_point(|run| run.first <= at).saturating_sub(1);
         while at < range.end {
             let RunAt { first, content } = self.runs[run];
             let end = self.runs.get(run + 1).map_or(range.end, |next| next.first.min(range.end));
+            let in_run = at - first..end - first;
             match content {
-                Content::Repeated(number) => out.extend(std::iter::repeat_n(number, end - at)),
-                Content::Packed(byte) => unpack(&self.body[byte..], self.width, at - first..end - first, out),
+                Content::Repeated(number) => {
+                    out.extend(std::iter::repeat_n(look_up(number as usize), in_run.len()));
+                }
+                // Whole bytes, as a rule: looked up in passing.
+                Content::Packed(byte) => match self.width {
+                    8 => out.extend(self.body[byte..][in_run].iter().map(|&r| look_up(usize::from(r)))),
+                    16 => {
+                        let pairs = &self.body[byte..].as_chunks::<2>().0[in_run];
+                        out.extend(pairs.iter().map(|&pair| look_up(usize::from(u16::from_le_bytes(pair)))));
+                    }
+                    _ => {
+                        unpacked.clear();
+                        unpack(&self.body[byte..], self.width, in_run, &mut unpacked);
+                        out.extend(unpacked.iter().map(|&reference| look_up(reference as usize)));
+                    }
+                },
             }
             (at, run) = (end, run + 1);
+        }
+        match beyond {
+            None => Ok(()),
+            Some(reference) => {
+                Err(format!("reference {reference} into a dictionary of {}", dictionary.len()))
+            }
         }
     }
 }
@@ -122,11 +159,6 @@ pub(super) enum Run {
 pub(super) fn unpack(packed: &[u8], width: u8, range: Range<usize>, out: &mut Vec<u32>) {
     match width {
         0 => out.extend(range.map(|_| 0)),
-        8 => out.extend(packed[range].iter().map(|&byte| u32::from(byte))),
-        16 => {
-            let pairs = &packed.as_chunks::<2>().0[range];
-            out.extend(pairs.iter().map(|&pair| u32::from(u16::from_le_bytes(pair))));
-        }
         _ => {
             let mask = u64::MAX >> (64 - u32::from(width));
             out.extend(range.map(|index| {

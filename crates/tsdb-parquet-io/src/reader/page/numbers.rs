@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::hybrid::{References, Run, for_each_run, unpack};
-use super::{PAGE_BYTES_MAX, PageResult, RawPage};
+use super::{PAGE_BYTES_MAX, PageResult, RawPage, split};
 use crate::varint::{read_varint, unzigzag};
 
 /// Parquet's numbers for page types and encodings.
@@ -14,6 +14,29 @@ const PLAIN: i64 = 0;
 const DELTA_BINARY_PACKED: i64 = 5;
 const RLE_DICTIONARY: i64 = 8;
 const BYTE_STREAM_SPLIT: i64 = 9;
+
+/// What the 64 bits of a number are taken for.
+pub(in crate::reader) trait Number: Copy {
+    fn from_bits(bits: u64) -> Self;
+}
+
+impl Number for u64 {
+    fn from_bits(bits: u64) -> Self {
+        bits
+    }
+}
+
+impl Number for i64 {
+    fn from_bits(bits: u64) -> Self {
+        bits.cast_signed()
+    }
+}
+
+impl Number for f64 {
+    fn from_bits(bits: u64) -> Self {
+        Self::from_bits(bits)
+    }
+}
 
 /// A data page of 64-bit numbers.
 #[derive(Debug)]
@@ -113,7 +136,7 @@ impl NumberPage {
     }
 
     /// Appends the numbers of `rows` to `out`. A row without one is an error.
-    pub(in crate::reader) fn take(&self, rows: Range<usize>, out: &mut Vec<u64>) -> PageResult<()> {
+    pub(in crate::reader) fn take<N: Number>(&self, rows: Range<usize>, out: &mut Vec<N>) -> PageResult<()> {
         if rows.start > rows.end || rows.end > self.rows {
             return Err(format!("rows {rows:?} of a page of {}", self.rows));
         }
@@ -121,22 +144,14 @@ impl NumberPage {
         match &self.numbers {
             Numbers::Plain { body, at } => {
                 let (numbers, _) = body[at + 8 * start..at + 8 * end].as_chunks::<8>();
-                out.extend(numbers.iter().map(|&number| u64::from_le_bytes(number)));
+                out.extend(numbers.iter().map(|&number| N::from_bits(u64::from_le_bytes(number))));
             }
-            Numbers::Split { body, at, len } => {
-                let streams: [&[u8]; 8] = std::array::from_fn(|byte| &body[at + byte * len..][start..end]);
-                let number = |index| u64::from_le_bytes(streams.map(|stream: &[u8]| stream[index]));
-                out.extend((0..end - start).map(number));
+            Numbers::Split { body, at, len } => split::join(&body[*at..], *len, start..end, out),
+            Numbers::Decoded(numbers) => {
+                out.extend(numbers[start..end].iter().map(|&number| N::from_bits(number)));
             }
-            Numbers::Decoded(numbers) => out.extend_from_slice(&numbers[start..end]),
             Numbers::References { dictionary, references } => {
-                let mut numbers = Vec::with_capacity(end - start);
-                references.take(start..end, &mut numbers);
-                let beyond = |reference: &u32| *reference as usize >= dictionary.len();
-                if let Some(reference) = numbers.iter().find(|reference| beyond(reference)) {
-                    return Err(format!("reference {reference} into a dictionary of {}", dictionary.len()));
-                }
-                out.extend(numbers.into_iter().map(|reference| dictionary[reference as usize]));
+                references.take(start..end, dictionary, out)?;
             }
         }
         Ok(())

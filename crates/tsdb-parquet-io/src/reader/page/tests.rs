@@ -103,7 +103,7 @@ fn check(
         let numbers = &numbers[rows];
         let raw = reader.read(&file[range], codec).unwrap();
         let page = NumberPage::data(raw, numbers.len(), nullable, dictionary.as_ref()).unwrap();
-        let mut out = Vec::new();
+        let mut out: Vec<u64> = Vec::new();
         for start in (0..numbers.len()).step_by(step) {
             for end in [start, start + 1, start + 7, start + 100, numbers.len()] {
                 let rows = start..end.min(numbers.len());
@@ -215,7 +215,7 @@ proptest! {
     #[test]
     fn references_of_any_width_are_taken_from_any_place(
         width in 0..=32_u8,
-        runs in vec((any::<u32>(), prop_oneof![4 => Just(1_usize), 1 => 1..60_usize]), 1..80),
+        runs in vec((prop_oneof![9 => 0..4_096_u32, 1 => any::<u32>()], prop_oneof![4 => Just(1_usize), 1 => 1..60_usize]), 1..80),
         ranges in vec((any::<Index>(), any::<Index>()), 20),
     ) {
         let mask = u32::MAX.checked_shr(32 - u32::from(width)).unwrap_or(0);
@@ -226,9 +226,17 @@ proptest! {
         for (a, b) in ranges {
             let (a, b) = (a.index(numbers.len() + 1), b.index(numbers.len() + 1));
             let range = a.min(b)..a.max(b);
-            let mut out = Vec::new();
-            references.take(range.clone(), &mut out);
-            prop_assert_eq!(&out[..], &numbers[range]);
+            let expected: Vec<u64> = numbers[range.clone()].iter().map(|&n| u64::from(n) ^ 5).collect();
+            // A dictionary for small references only; in it, each number is another one.
+            let dictionary: Vec<u64> = (0..1_u64 << width.min(12)).map(|n| n ^ 5).collect();
+            let mut out: Vec<u64> = Vec::new();
+            let taken = references.take(range.clone(), &dictionary, &mut out);
+            if numbers[range].iter().all(|&number| (number as usize) < dictionary.len()) {
+                prop_assert_eq!(taken, Ok(()));
+                prop_assert_eq!(out, expected);
+            } else {
+                prop_assert!(taken.is_err());
+            }
         }
         if width > 0 {
             prop_assert!(References::new(body[..body.len() - 1].to_vec(), 0, numbers.len()).is_err());
@@ -268,7 +276,7 @@ proptest! {
                 .and_then(|raw| NumberPage::data(raw, rows, nullable, whole.as_ref()));
             let Ok(page) = page else { continue };
             for (a, b) in &takes {
-                let _ = page.take(a.index(rows + 1)..b.index(rows + 1), &mut Vec::new());
+                let _ = page.take(a.index(rows + 1)..b.index(rows + 1), &mut Vec::<u64>::new());
             }
         }
     }

@@ -1,0 +1,112 @@
+//! A step of a select by the series index: series whose pages are in memory, on the way to their samples. It needs nothing
+//! more, so it can be taken on any thread.
+
+use std::ops::Range;
+
+use tsdb_core::{SampleBuffer, Series, TimeRange};
+
+use super::pages::PageRun;
+use crate::series_index::ResolvedSeries;
+use crate::{Error, Result};
+
+/// Series with the pages that hold their rows.
+pub(super) struct Step {
+    pub(super) path: String,
+    pub(super) range: TimeRange,
+    pub(super) series: Vec<Wanted>,
+    /// Of all series, one after the other.
+    pub(super) parts: Vec<Part>,
+    pub(super) timestamps: PageRun,
+    /// `None` for a file without floats.
+    pub(super) values: Option<PageRun>,
+}
+
+/// A series of a step.
+pub(super) struct Wanted {
+    pub(super) series: ResolvedSeries,
+    /// Its parts among those of the step.
+    pub(super) parts: Range<usize>,
+    /// The samples of a series with histograms.
+    pub(super) samples: Option<SampleBuffer>,
+}
+
+/// Rows of one series in one row group.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) group: u32,
+    /// Counted from the group's start.
+    pub(super) rows: Range<u64>,
+    /// The pages that hold them, in the step's runs of pages.
+    pub(super) timestamps: Range<usize>,
+    pub(super) values: Range<usize>,
+}
+
+impl Step {
+    /// The series with their samples in the range; those without any are left out.
+    pub(super) fn run(&self) -> Result<Vec<Series>> {
+        let mut ready = Vec::with_capacity(self.series.len());
+        for wanted in &self.series {
+            let samples = match &wanted.samples {
+                Some(samples) => samples.clone(),
+                None => self.floats(wanted)?,
+            };
+            if !samples.is_empty() {
+                ready.push(Series { labels: wanted.series.labels.clone(), samples });
+            }
+        }
+        Ok(ready)
+    }
+
+    /// The parts of a series that have rows.
+    pub(super) fn parts_of(&self, wanted: &Wanted) -> impl Iterator<Item = &Part> {
+        self.parts[wanted.parts.clone()].iter().filter(|part| !part.rows.is_empty())
+    }
+
+    fn floats(&self, wanted: &Wanted) -> Result<SampleBuffer> {
+        let rows = &wanted.series.rows.rows;
+        let mut samples = SampleBuffer::default();
+        samples.timestamps_ms.reserve_exact((rows.end - rows.start) as usize);
+        for part in self.parts_of(wanted) {
+            let start = samples.timestamps_ms.len();
+            let rows = self.rows_in_range(wanted, part, &mut samples.timestamps_ms)?;
+            let count = (rows.end - rows.start) as usize;
+            if count == 0 {
+                continue;
+            }
+            let Some(values) = &self.values else {
+                return Err(self.damaged(wanted, "it has floats, and the file no column for them"));
+            };
+            if start == 0 {
+                samples.values.reserve_exact(samples.timestamps_ms.capacity().max(count));
+            }
+            let taken = values.take(part.values.clone(), &rows, &mut samples.values);
+            taken.map_err(|detail| self.damaged(wanted, &detail))?;
+        }
+        if !samples.timestamps_ms.is_sorted_by(|a, b| a < b) {
+            return Err(self.damaged(wanted, "its rows do not ascend in time"));
+        }
+        Ok(samples)
+    }
+
+    /// Appends the timestamps of `part` that lie in the range; the rows that they belong to.
+    pub(super) fn rows_in_range(
+        &self,
+        wanted: &Wanted,
+        part: &Part,
+        timestamps_ms: &mut Vec<i64>,
+    ) -> Result<Range<u64>> {
+        let at = timestamps_ms.len();
+        let taken = self.timestamps.take(part.timestamps.clone(), &part.rows, timestamps_ms);
+        taken.map_err(|detail| self.damaged(wanted, &detail))?;
+        let all = &timestamps_ms[at..];
+        let end = all.partition_point(|&ms| ms <= self.range.end_ms);
+        let start = all[..end].partition_point(|&ms| ms < self.range.start_ms);
+        timestamps_ms.truncate(at + end);
+        timestamps_ms.drain(at..at + start);
+        Ok(part.rows.start + start as u64..part.rows.start + end as u64)
+    }
+
+    fn damaged(&self, wanted: &Wanted, detail: &str) -> Error {
+        Error::damaged(&self.path, format!("{}: {detail}", wanted.series.labels))
+    }
+}
