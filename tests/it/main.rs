@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
 
+/// Aggregation inside the engine against a naive one over the oracle's answer, wherever the samples lie.
+mod aggregate;
 /// The roadmap's `ColdQueryTest`: every query over cold files alone.
 mod cold_query;
 /// Power loss and I/O errors at every operation of append, seal, convert, hand-over and restart.

@@ -14,6 +14,8 @@ use tsdb_engine::{
 use tsdb_schema::SchemaMapper;
 use tsdb_testkit::{Oracle, SimDisk, assert_series_eq};
 
+use crate::aggregate::check_aggregations;
+
 /// What happens to a store, in the order in which it does.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
@@ -118,6 +120,7 @@ pub(crate) fn check_every_query(engine: &Engine, oracle: &Oracle, matchers: &[Ma
     assert_series_eq(&found, &expected);
     check_lookups(engine, oracle, matchers, range);
     check_scans(engine, oracle, matchers, range);
+    check_aggregations(engine, &expected, matchers, range);
 }
 
 fn check_lookups(engine: &Engine, oracle: &Oracle, matchers: &[Matcher], range: TimeRange) {

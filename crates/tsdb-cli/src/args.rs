@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tsdb_engine::QueryLimits;
 use tsdb_server::ServerOptions;
 
 /// A hybrid time-series store: recent data in memory and blocks, history in plain Parquet, queried as one.
@@ -127,6 +128,8 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
     pub(crate) format: QueryFormat,
     #[command(flatten)]
+    pub(crate) aggregate: AggregateArgs,
+    #[command(flatten)]
     pub(crate) answer: AnswerArgs,
     #[command(flatten)]
     pub(crate) cost: CostArgs,
@@ -135,10 +138,10 @@ pub(crate) struct QueryArgs {
 /// How large an answer may be.
 #[derive(Debug, Args)]
 pub(crate) struct AnswerArgs {
-    /// Fail when the answer has more series.
+    /// Fail when there are more series.
     #[arg(long, value_name = "N")]
     pub(crate) max_series: Option<u64>,
-    /// Fail when the answer has more samples.
+    /// Fail when there are more samples.
     #[arg(long, value_name = "N")]
     pub(crate) max_samples: Option<u64>,
 }
@@ -165,6 +168,45 @@ pub(crate) struct ListArgs {
     pub(crate) limit: Option<u64>,
     #[command(flatten)]
     pub(crate) cost: CostArgs,
+}
+
+/// What to print in place of samples.
+#[derive(Debug, Args)]
+pub(crate) struct AggregateArgs {
+    /// Print what the samples come to, in windows of time and groups of series. Histograms only count.
+    #[arg(long, value_name = "FUNCTION", value_enum)]
+    pub(crate) agg: Option<AggFunction>,
+    /// Group by these labels; without, all series are one group.
+    #[arg(long, value_name = "LABELS", value_delimiter = ',', requires = "agg")]
+    pub(crate) by: Vec<String>,
+    /// Group by all labels but these.
+    #[arg(long, value_name = "LABELS", value_delimiter = ',', requires = "agg", conflicts_with = "by")]
+    pub(crate) without: Vec<String>,
+    /// Length of a window, such as 5m, 1h30m or 15 (seconds). Windows begin at multiples of it since the Unix epoch. Without,
+    /// the whole range is one.
+    #[arg(long, value_name = "TIME", requires = "agg", value_parser = crate::time::parse_step)]
+    pub(crate) step: Option<i64>,
+    /// Fail when all groups together have more windows.
+    #[arg(long, value_name = "N", requires = "agg", default_value_t = QueryLimits::WINDOWS_MAX)]
+    pub(crate) max_windows: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AggFunction {
+    /// How many samples there are.
+    Count,
+    /// Their sum.
+    Sum,
+    /// The lowest.
+    Min,
+    /// The highest.
+    Max,
+    /// Their mean.
+    Avg,
+    /// The first one in time.
+    First,
+    /// The last one in time.
+    Last,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tsdb_cold::{ColdReads, SeriesSource, VfsStore};
 use tsdb_core::{Labels, Matcher, SampleBuffer, Series, TimeRange};
-use tsdb_engine::{Found, LookupOptions, Query, QueryOptions, QueryStatistics};
+use tsdb_engine::{Aggregation, Found, LookupOptions, Query, QueryOptions, QueryStatistics};
 use tsdb_parquet_io::futures::stream::{self, BoxStream};
 use tsdb_parquet_io::futures::{StreamExt, TryStreamExt};
 use tsdb_parquet_io::object_store::path::Path;
@@ -136,6 +136,11 @@ pub(crate) struct FilesQuery {
 }
 
 impl FilesQuery {
+    /// What the series come to.
+    pub(crate) fn aggregated(self, aggregation: &Aggregation, range: TimeRange) -> Self {
+        Self { query: self.query.aggregated(aggregation, range), ..self }
+    }
+
     pub(crate) fn statistics(&self) -> QueryStatistics {
         self.query.statistics()
     }

@@ -14,9 +14,9 @@ use tsdb_schema::arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::{
-    Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Found, LookupOptions, Maintained,
-    MetadataSnapshot, MetadataStored, MetricMetadata, Query, QueryOptions, QueryStatistics, Rebuilt, Scan,
-    ScanOptions, Verified,
+    Aggregation, Appender, Compacted, EngineBuilder, EngineStats, Expired, Flushed, Found, LookupOptions,
+    Maintained, MetadataSnapshot, MetadataStored, MetricMetadata, Query, QueryOptions, QueryStatistics,
+    Rebuilt, Scan, ScanOptions, Verified,
 };
 
 /// A hybrid time-series store, open for reading and writing, or to be read only, without `async`.
@@ -116,6 +116,22 @@ impl Engine {
         refuse_inside_runtime()?;
         let scan = self.runtime.block_on(self.engine.scan(matchers, range, options))?;
         Ok(BatchIter { scan, runtime: &self.runtime })
+    }
+
+    /// As [`crate::Engine::aggregate`], as an iterator.
+    ///
+    /// # Errors
+    /// [`Error::InsideRuntime`]; the iterator ends at its first error.
+    pub fn aggregate(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        aggregation: &Aggregation,
+        options: &QueryOptions,
+    ) -> Result<SeriesIter<'_>> {
+        refuse_inside_runtime()?;
+        let query = self.engine.aggregate(matchers, range, aggregation, options);
+        Ok(SeriesIter { query, runtime: &self.runtime })
     }
 
     /// As [`crate::Engine::seal`].
@@ -320,7 +336,7 @@ impl Engine {
     }
 }
 
-/// The series of one query, read as the iterator is driven.
+/// The series, or groups, of one query, read as the iterator is driven.
 pub struct SeriesIter<'a> {
     query: Query,
     runtime: &'a Runtime,

@@ -19,9 +19,10 @@ use crate::background::Background;
 use crate::error::{Error, Result};
 use crate::metadata::MetadataStore;
 use crate::query::{Query, QueryOptions};
+use crate::read_ahead::read_ahead;
 use crate::select::{self, SeriesStream};
 use crate::store::{Flushed, Maintained, Store};
-use crate::{Appender, BackgroundOptions, EngineBuilder, EngineStats, Scan, ScanOptions, scan};
+use crate::{Aggregation, Appender, BackgroundOptions, EngineBuilder, EngineStats, Scan, ScanOptions, scan};
 
 /// The file that an open engine holds locked.
 const LOCK_FILE: &str = "LOCK";
@@ -74,7 +75,8 @@ impl Engine {
         let EngineBuilder { dir, options, vfs, cold_store, clock, .. } = builder;
         // Into a directory of its own nobody else writes: the lock keeps them out.
         let grace_ms = if cold_store.is_some() { options.lifecycle.orphan_grace_ms } else { 0 };
-        let cold = ColdTier::open(store, options.cold).await?;
+        let cold =
+            ColdTier::open(store, options.cold).await?.with_read_ahead(read_ahead(options.read_threads));
         cold.sweep_orphans(clock.now_ms(), grace_ms).await?;
         let catalog = cold.snapshot();
         let handed_over = |id: &_| catalog.handed_over.contains(id);
@@ -153,6 +155,39 @@ impl Engine {
     /// can have columns: then name those that are wanted ([`LabelProjection`](crate::LabelProjection)).
     pub async fn scan(&self, matchers: &[Matcher], range: TimeRange, options: &ScanOptions) -> Result<Scan> {
         scan::scan(&self.store, matchers, range, options).await
+    }
+
+    /// What the samples of the series that match come to, in windows of time and groups of series, over all tiers: the groups
+    /// in label order, each as a series of which every sample is a window. Where a sample lies changes no bit of it. The
+    /// semantics of windows, groups and functions are in `docs/guide/aggregation.md`.
+    ///
+    /// ```no_run
+    /// # async fn example(engine: &tsdb_engine::Engine) -> tsdb_engine::Result<()> {
+    /// use futures::TryStreamExt;
+    /// use tsdb_engine::tsdb_core::{TimeRange, parse_selector};
+    /// use tsdb_engine::{AggregateFunction, Aggregation, QueryOptions};
+    ///
+    /// let sum = Aggregation::new(AggregateFunction::Sum).by(["job"]).step_ms(60_000);
+    /// let matchers = parse_selector("http_requests_total")?;
+    /// let mut groups = engine.aggregate(&matchers, TimeRange::ALL, &sum, &QueryOptions::default());
+    /// while let Some(group) = groups.try_next().await? {
+    ///     println!("{}: {:?}", group.labels, group.samples.values);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`query`](Self::query), and [`Error::InvalidStep`]. The limits on series and samples hold for what is taken in, that
+    /// on windows for what it comes to.
+    pub fn aggregate(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        aggregation: &Aggregation,
+        options: &QueryOptions,
+    ) -> Query {
+        self.query(matchers, range, options).aggregated(aggregation, range)
     }
 
     /// Seals the head: what is in it becomes blocks, its WAL segments are dropped and its memory is freed. Appends

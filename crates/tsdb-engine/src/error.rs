@@ -53,6 +53,12 @@ pub enum Error {
         /// Which limit, and its value.
         limit: QueryLimit,
     },
+    /// An aggregation whose windows have no length.
+    #[error("windows of {step_ms} ms: `Aggregation::step_ms` is 1 or more")]
+    InvalidStep {
+        /// The step that was asked for.
+        step_ms: i64,
+    },
     /// The data directory cannot be used.
     #[error("data directory {}: {source}", dir.display())]
     Directory {

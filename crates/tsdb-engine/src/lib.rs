@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod aggregate;
 mod appender;
 mod auto_seal;
 mod background;
@@ -15,6 +16,7 @@ mod metered;
 mod options;
 mod pace;
 mod query;
+mod read_ahead;
 mod read_only;
 mod scan;
 mod select;
@@ -24,6 +26,7 @@ mod verify;
 
 pub mod blocking;
 
+pub use aggregate::{AggregateCounts, AggregateFunction, Aggregation, Grouping};
 pub use appender::Appender;
 pub use background::BackgroundStats;
 pub use builder::EngineBuilder;

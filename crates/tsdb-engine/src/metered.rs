@@ -89,6 +89,14 @@ impl<T> Within<T> {
         &self.meter
     }
 
+    /// What is left of the stream, to make something else of it for the same caller.
+    pub(crate) fn into_inner(self) -> (BoxStream<'static, Result<T>>, Arc<Meter>)
+    where
+        T: Send + 'static,
+    {
+        (self.stream.unwrap_or_else(|| futures::stream::empty().boxed()), self.meter)
+    }
+
     /// Has the task woken when the query's time is over; ready when it is.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(left) = self.meter.time_left() else { return Poll::Pending };

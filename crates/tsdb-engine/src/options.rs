@@ -1,12 +1,13 @@
 //! Settings of the engine: plain data. Components (file system, cold store, clock) go through the builder.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tsdb_cold::ColdOptions;
 use tsdb_hot::HotOptions;
 
 /// Settings of an [`Engine`](crate::Engine), each with its documented default.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EngineOptions {
     /// The hot tier: windows, WAL sync, memory budget.
@@ -17,6 +18,28 @@ pub struct EngineOptions {
     pub lifecycle: LifecycleOptions,
     /// The background worker.
     pub background: BackgroundOptions,
+    /// Threads of the runtime that decode cold data ahead for large queries, over all queries, beside the threads that ask.
+    /// With 1, or outside of Tokio, each query is decoded by whoever asks. The default is the number of processors, and
+    /// [`READ_THREADS_MAX`](Self::READ_THREADS_MAX) at most.
+    pub read_threads: usize,
+}
+
+impl EngineOptions {
+    /// The highest default of [`EngineOptions::read_threads`]: what one thread merges and hands on, few more can decode.
+    pub const READ_THREADS_MAX: usize = 4;
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            hot: HotOptions::default(),
+            cold: ColdOptions::default(),
+            lifecycle: LifecycleOptions::default(),
+            background: BackgroundOptions::default(),
+            read_threads: processors.min(Self::READ_THREADS_MAX),
+        }
+    }
 }
 
 /// When data moves from tier to tier, and when it goes.

@@ -12,9 +12,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::stream::{FusedStream, Stream, StreamExt};
+use parking_lot::Mutex;
 use tsdb_cold::{ColdReadStats, ColdReads, SeriesSource, merge_series};
-use tsdb_core::Series;
+use tsdb_core::{Series, TimeRange};
 
+use crate::aggregate::{AggregateCounts, Aggregation, aggregated};
 use crate::error::{Error, Result};
 use crate::metered::{Stage, Within};
 use crate::select::SeriesStream;
@@ -28,14 +30,16 @@ pub struct QueryOptions {
 }
 
 /// What a query may cost. A query that goes beyond fails with [`Error::LimitExceeded`]; what it has given until then is
-/// right, but not all. `None`, the default of each, is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// right, but not all. `None`, the default of each but [`windows_max`](Self::windows_max), is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryLimits {
-    /// Most series in the answer.
+    /// Most series in the answer, or that an aggregation takes in.
     pub series_max: Option<u64>,
-    /// Most samples in the answer, a histogram counting as one.
+    /// Most samples of these series, a histogram counting as one.
     pub samples_max: Option<u64>,
+    /// Most windows that an aggregation comes to, all groups together: they are kept in memory until its end.
+    pub windows_max: Option<u64>,
     /// Most bytes to read of cold files. What is in a cache is not read, so the same query may later stay below. It is
     /// noticed after the read that goes beyond, which may be of some megabytes.
     pub bytes_read_max: Option<u64>,
@@ -46,6 +50,24 @@ pub struct QueryLimits {
     pub values_max: Option<u64>,
 }
 
+impl QueryLimits {
+    /// Default of [`QueryLimits::windows_max`]: 4 Mi windows of two to five words each.
+    pub const WINDOWS_MAX: u64 = 4 << 20;
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            series_max: None,
+            samples_max: None,
+            windows_max: Some(Self::WINDOWS_MAX),
+            bytes_read_max: None,
+            time_max: None,
+            values_max: None,
+        }
+    }
+}
+
 /// The limit that a query went beyond, with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,6 +76,8 @@ pub enum QueryLimit {
     Series(u64),
     /// [`QueryLimits::samples_max`].
     Samples(u64),
+    /// [`QueryLimits::windows_max`].
+    Windows(u64),
     /// [`QueryLimits::bytes_read_max`].
     BytesRead(u64),
     /// [`QueryLimits::time_max`].
@@ -69,6 +93,7 @@ impl QueryLimit {
         match self {
             Self::Series(_) => "series_max",
             Self::Samples(_) => "samples_max",
+            Self::Windows(_) => "windows_max",
             Self::BytesRead(_) => "bytes_read_max",
             Self::Time(_) => "time_max",
             Self::Values(_) => "values_max",
@@ -79,8 +104,9 @@ impl QueryLimit {
 impl fmt::Display for QueryLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Series(max) => write!(f, "its answer has more than {max} series"),
-            Self::Samples(max) => write!(f, "its answer has more than {max} samples"),
+            Self::Series(max) => write!(f, "it has more than {max} series"),
+            Self::Samples(max) => write!(f, "it has more than {max} samples"),
+            Self::Windows(max) => write!(f, "its groups have more than {max} windows"),
             Self::BytesRead(max) => write!(f, "it reads more than {max} bytes of cold files"),
             Self::Time(max) => write!(f, "it takes longer than {max:?}"),
             Self::Values(max) => write!(f, "its answer has more than {max} label names or values"),
@@ -92,10 +118,12 @@ impl fmt::Display for QueryLimit {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryStatistics {
-    /// Series in the answer.
+    /// Series in the answer, or that an aggregation has taken in.
     pub series: u64,
-    /// Samples in the answer.
+    /// Samples of these series.
     pub samples: u64,
+    /// What they were aggregated to.
+    pub aggregated: AggregateCounts,
     /// Generations of the head that overlap the range of time.
     pub heads: u64,
     /// Sealed blocks that do.
@@ -120,6 +148,8 @@ pub struct QueryStages {
     pub cold: Duration,
     /// Joining what the sources gave.
     pub merge: Duration,
+    /// Aggregating.
+    pub aggregate: Duration,
     /// All of these.
     pub total: Duration,
 }
@@ -131,12 +161,14 @@ pub(crate) struct Meter {
     started: Instant,
     series: AtomicU64,
     samples: AtomicU64,
+    aggregated: Mutex<AggregateCounts>,
     heads: AtomicU64,
     blocks: AtomicU64,
     plan: OnceLock<Duration>,
     hot_nanos: AtomicU64,
     cold_nanos: AtomicU64,
     waited_nanos: AtomicU64,
+    aggregate_nanos: AtomicU64,
 }
 
 impl Meter {
@@ -152,12 +184,14 @@ impl Meter {
             started: Instant::now(),
             series: AtomicU64::new(0),
             samples: AtomicU64::new(0),
+            aggregated: Mutex::default(),
             heads: AtomicU64::new(0),
             blocks: AtomicU64::new(0),
             plan: OnceLock::new(),
             hot_nanos: AtomicU64::new(0),
             cold_nanos: AtomicU64::new(0),
             waited_nanos: AtomicU64::new(0),
+            aggregate_nanos: AtomicU64::new(0),
         })
     }
 
@@ -220,6 +254,16 @@ impl Meter {
         }
     }
 
+    /// Says what an aggregation has come to, and what its last step took.
+    pub(crate) fn aggregated(&self, counts: AggregateCounts, took: Duration) -> Result<()> {
+        *self.aggregated.lock() = counts;
+        self.aggregate_nanos.fetch_add(nanos(took), Ordering::Relaxed);
+        match self.limits.windows_max {
+            Some(max) if counts.windows > max => exceeded(QueryLimit::Windows(max)),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether an answer may have so many label names or values.
     pub(crate) fn check_values(&self, count: usize) -> Result<()> {
         match self.limits.values_max {
@@ -236,18 +280,21 @@ impl Meter {
         let plan = self.plan.get().copied().unwrap_or_default();
         let (hot, in_cold) = (time(&self.hot_nanos), time(&self.cold_nanos));
         // What was selected in the hot tier while the sources were found was not waited for.
-        let total = (plan + time(&self.waited_nanos)).max(plan + hot + in_cold);
+        let aggregate = time(&self.aggregate_nanos);
+        let total = (plan + time(&self.waited_nanos)).max(plan + hot + in_cold + aggregate);
         let stages = QueryStages {
             plan,
             hot,
             open: cold.opening.min(in_cold),
             cold: in_cold.saturating_sub(cold.opening),
-            merge: total.saturating_sub(plan + hot + in_cold),
+            merge: total.saturating_sub(plan + hot + in_cold + aggregate),
+            aggregate,
             total,
         };
         QueryStatistics {
             series: count(&self.series),
             samples: count(&self.samples),
+            aggregated: *self.aggregated.lock(),
             heads: count(&self.heads),
             blocks: count(&self.blocks),
             cold,
@@ -264,8 +311,8 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The answer of a query, as a stream of series: label-sorted, each once, with the samples in the range. It ends at its first
-/// error. Dropped, it ends at once.
+/// The answer of a query, as a stream of series: label-sorted, each once, with the samples in the range; or of groups of
+/// series, with their windows. It ends at its first error. Dropped, it ends at once.
 pub struct Query {
     series: Within<Series>,
 }
@@ -294,6 +341,14 @@ impl Query {
             Ok(series)
         });
         Self { series: meter.within(series.boxed()) }
+    }
+
+    /// What the answer comes to, in windows of time and groups of series: the groups in label order, each as a series of which
+    /// every sample is a window. `range` is the range of time that was asked for. See [`Engine::aggregate`](crate::Engine::aggregate).
+    #[must_use]
+    pub fn aggregated(self, aggregation: &Aggregation, range: TimeRange) -> Self {
+        let (series, meter) = self.series.into_inner();
+        Self { series: meter.within(aggregated(series, aggregation, range, Arc::clone(&meter))) }
     }
 
     /// What the query has cost so far.

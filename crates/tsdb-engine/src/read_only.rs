@@ -27,6 +27,7 @@ use tsdb_hot::{HotStore, Recovery};
 use crate::engine::{COLD_DIR, check_store};
 use crate::error::{Error, Result};
 use crate::metadata::MetadataStore;
+use crate::read_ahead::read_ahead;
 use crate::store::Store;
 use crate::{Engine, EngineBuilder};
 
@@ -90,6 +91,7 @@ impl EngineBuilder {
         if !cold.is_current().await? {
             return Ok(None);
         }
+        let cold = cold.with_read_ahead(read_ahead(self.options.read_threads));
         let store = Store::new(hot, cold, Arc::clone(&self.clock), self.options.lifecycle, None);
         Ok(Some((store, recovery)))
     }

@@ -35,6 +35,20 @@ pub fn parse(text: &str, now_ms: i64) -> Result<i64, String> {
     Err(refused(""))
 }
 
+/// Reads a length of time: `5m`, `1h30m`, `500ms`, or a number of seconds. In milliseconds, at least 1; a day has 24 hours.
+pub(crate) fn parse_step(text: &str) -> Result<i64, String> {
+    let refused =
+        || format!("{text:?} is no length of time of 1 ms or more: use 15s, 5m, 1h30m, 1d or seconds");
+    let ms = match text.parse::<f64>() {
+        Ok(seconds) => SignedDuration::try_from_secs_f64(seconds).ok().map(|length| length.as_millis()),
+        Err(_) => {
+            let span = text.parse::<Span>().ok();
+            span.and_then(|span| EPOCH.checked_add(span).ok()).map(|end| i128::from(millis(end)))
+        }
+    };
+    ms.and_then(|ms| i64::try_from(ms).ok()).filter(|&ms| ms >= 1).ok_or_else(refused)
+}
+
 /// Prints milliseconds since the Unix epoch as RFC 3339 in UTC: `2026-01-31T12:00:00.000Z`.
 pub fn format(timestamp_ms: i64) -> String {
     let clamped = timestamp_ms.clamp(MIN_TIMESTAMP_MS, MAX_TIMESTAMP_MS);
@@ -67,6 +81,23 @@ fn relative(text: &str, now_ms: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_of_time() {
+        for (text, ms) in [
+            ("5m", 300_000),
+            ("1h30m", 5_400_000),
+            ("15", 15_000),
+            ("0.5", 500),
+            ("500ms", 500),
+            ("1d", 86_400_000),
+        ] {
+            assert_eq!(parse_step(text), Ok(ms), "{text}");
+        }
+        for text in ["0", "-5m", "", "m", "NaN", "1e300", "0.0001", "5 apples"] {
+            assert!(parse_step(text).is_err(), "{text}");
+        }
+    }
 
     /// 2026-01-01T00:00:00Z.
     const NOW: i64 = 1_767_225_600_000;

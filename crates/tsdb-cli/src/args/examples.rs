@@ -135,5 +135,6 @@ Examples:
   tsdb query 'node_cpu_seconds_total{mode!=\"idle\",cpu=~\"0|1\"}' --start -2h --end -1h
   tsdb query '{job=\"api\"}' --start 2026-01-01T00:00:00Z --end 1767229200 --format csv
   tsdb query '{host=~\"web.*\"}' --file load.parquet --file load2.parquet
+  tsdb query http_requests_total --agg sum --by job,code --step 5m --start -1h
 
 A file of another tool needs a column `timestamp` and a number column `value`; each string column is a label.";

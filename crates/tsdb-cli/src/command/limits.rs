@@ -28,6 +28,7 @@ fn flag(limit: QueryLimit) -> &'static str {
     match limit {
         QueryLimit::Series(_) => "--max-series",
         QueryLimit::Samples(_) => "--max-samples",
+        QueryLimit::Windows(_) => "--max-windows",
         QueryLimit::BytesRead(_) => "--max-bytes",
         _ => "--timeout",
     }

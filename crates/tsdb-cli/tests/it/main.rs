@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // The exemption of tests does not reach the functions that they share.
 
+/// `query --agg`: groups and windows from the store and from files.
+mod aggregate;
 /// What goes wrong, and what is said about it.
 mod bad_input;
 /// The life of data from the command line.
