@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use tsdb_core::{Labels, TimeRange};
 use tsdb_engine::arrow::array::RecordBatch;
-use tsdb_engine::{Engine, EngineOptions, Error, LookupOptions, QueryLimit, QueryOptions, ScanOptions};
+use tsdb_engine::{
+    Engine, EngineOptions, Error, LookupOptions, QueryLimit, QueryLimits, QueryOptions, ScanOptions,
+};
 use tsdb_testkit::{FaultyStore, StoreFault};
 
 /// An engine over `store` with 5 series of 4 samples in a cold file, and as many in the head.
@@ -244,4 +246,84 @@ fn the_limit_on_time_ends_a_wait_and_needs_no_runtime() {
     query.limits.time_max = Some(Duration::from_secs(3600));
     let all = block_on(engine.query(&[], TimeRange::ALL, &query).try_collect::<Vec<_>>()).unwrap();
     assert_eq!(all.len(), 5);
+}
+
+/// A store in `dir` whose 3,000 series of 100 samples are all in one cold file.
+async fn large(dir: &std::path::Path) {
+    let engine = with_threads(dir, 1).await;
+    let mut batch = engine.appender();
+    for series in 0..3_000 {
+        let labels = Labels::from_pairs([("__name__", "m"), ("i", &format!("{series:04}"))]).unwrap();
+        for at in 0..100 {
+            batch.append(&labels, 1_767_225_600_000 + at * 1_000, (series * at) as f64).unwrap();
+        }
+    }
+    batch.commit().unwrap();
+    engine.flush().await.unwrap();
+    engine.close().await.unwrap();
+}
+
+async fn with_threads(dir: &std::path::Path, threads: usize) -> Engine {
+    let mut options = EngineOptions::default();
+    options.background.interval = None;
+    options.read_threads = threads;
+    Engine::builder(dir).options(options).open().await.unwrap()
+}
+
+#[tokio::test]
+async fn threads_that_read_ahead_keep_limits_counts_and_cancellation() {
+    let dir = tempfile::tempdir().unwrap();
+    large(dir.path()).await;
+    let mut answers = Vec::new();
+    for threads in [1, 2, 8] {
+        let engine = with_threads(dir.path(), threads).await;
+        let mut query = engine.query(&[], TimeRange::ALL, &QueryOptions::default());
+        let all: Vec<_> = query.by_ref().try_collect().await.unwrap();
+        let found = query.statistics();
+        assert_eq!((found.series, found.samples), (3_000, 300_000));
+        let cold = found.cold;
+        answers.push((all, cold.range_reads, cold.bytes_read, cold.pages_decoded));
+
+        // Half-way, and away: what was decoded ahead is nobody's, and the places are free for the next.
+        for _ in 0..4 {
+            let mut dropped = engine.query(&[], TimeRange::ALL, &QueryOptions::default());
+            for _ in 0..700 {
+                assert!(dropped.next().await.unwrap().is_ok());
+            }
+        }
+        // What comes before the limit is right, and is all that comes.
+        let mut options = QueryOptions::default();
+        options.limits.samples_max = Some(150_050);
+        let mut limited = engine.query(&[], TimeRange::ALL, &options);
+        for expected in &answers[0].0[..1_500] {
+            let series = limited.next().await.unwrap().unwrap();
+            assert!(series.labels == expected.labels && series.samples.bits_eq(&expected.samples));
+        }
+        let error = limited.next().await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::LimitExceeded { limit: QueryLimit::Samples(150_050) }), "{error}");
+        assert!(limited.next().await.is_none());
+        options.limits = QueryLimits::default();
+        options.limits.bytes_read_max = Some(cold.bytes_read / 2);
+        let stopped = engine.query(&[], TimeRange::ALL, &options).try_collect::<Vec<_>>().await;
+        assert!(matches!(stopped, Err(Error::LimitExceeded { limit: QueryLimit::BytesRead(_) })));
+        engine.close().await.unwrap();
+    }
+    let (alone, others) = answers.split_first().unwrap();
+    for other in others {
+        tsdb_testkit::assert_series_eq(&other.0, &alone.0);
+        assert_eq!((other.1, other.2, other.3), (alone.1, alone.2, alone.3), "the same was read");
+    }
+}
+
+#[test]
+fn without_a_runtime_a_large_query_is_decoded_by_whoever_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let engine = runtime.block_on(async {
+        large(dir.path()).await;
+        with_threads(dir.path(), 4).await
+    });
+    let all = block_on(engine.select(&[], TimeRange::ALL).try_collect::<Vec<_>>()).unwrap();
+    assert_eq!(all.len(), 3_000);
+    runtime.block_on(engine.close()).unwrap();
 }
