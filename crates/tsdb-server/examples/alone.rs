@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let address = server.local_addr();
         // The client's end stops the server.
         let client = tokio::task::spawn_blocking(move || client(address));
-        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let asked = tokio::spawn(async move {
             let asked = client.await;
             drop(stop);
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let _client_has_ended = stopped.await;
             })
             .await;
-        asked.await???;
+        asked.await??.map_err(|error| -> Box<dyn Error> { error })?;
         let engine = Arc::into_inner(engine).ok_or("the server still holds the engine")?;
         Ok::<_, Box<dyn Error>>(engine.close().await?)
     })?;
