@@ -14,24 +14,25 @@ use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use prost::Message as _;
 use tsdb_core::Series;
-use tsdb_engine::{Engine, QueryOptions};
+use tsdb_engine::QueryOptions;
 
 use super::chunk::Chunks;
 use super::proto::{ChunkedReadResponse, ChunkedSeries};
 use super::request::ReadQuery;
 use super::wire_labels;
+use crate::ServerState;
 
 /// The size at which a frame is full, in bytes of its message: as in Prometheus. The last chunk may go beyond.
 const FRAME_BYTES: usize = 1 << 20;
 
 /// The frames of the answers, query after query, each label-sorted. It ends at its first error.
 pub(super) fn stream(
-    engine: Arc<Engine>,
+    server: Arc<ServerState>,
     queries: Vec<ReadQuery>,
     options: QueryOptions,
 ) -> impl Stream<Item = tsdb_engine::Result<Bytes>> {
     stream::iter(queries.into_iter().zip(0..)).flat_map(move |(query, query_index)| {
-        let series = engine.query(&query.matchers, query.range, &options);
+        let series = server.engine().query(&query.matchers, query.range, &options);
         series.map_ok(move |series| stream::iter(frames(series, query_index).map(Ok))).try_flatten()
     })
 }

@@ -52,7 +52,7 @@ pub(crate) async fn read(State(server): State<Arc<ServerState>>, body: Body) -> 
     }
 }
 
-async fn respond(server: &ServerState, body: Body) -> Result<Response<Body>, Refusal> {
+async fn respond(server: &Arc<ServerState>, body: Body) -> Result<Response<Body>, Refusal> {
     let limits = server.options();
     let ReadRequest { queries, response } = {
         let (body, _held) = server.bodies().read(body, limits.request_bytes_max, limits).await?;
@@ -60,14 +60,15 @@ async fn respond(server: &ServerState, body: Body) -> Result<Response<Body>, Ref
         ReadRequest::decode(&message)?
     };
     let turn = server.query_turn().await?;
-    let engine = Arc::clone(server.engine());
+    // Held by whatever outlives this call: whoever stops the server waits for it.
+    let held = Arc::clone(server);
     let mut options = QueryOptions::default();
     options.limits = limits.query_limits;
     match response {
         ResponseType::Samples => {
             let bytes_max = limits.samples_response_bytes_max;
             let response = move |runtime: &Handle| {
-                runtime.block_on(samples::respond(&engine, queries, &options, bytes_max))
+                runtime.block_on(samples::respond(held.engine(), queries, &options, bytes_max))
             };
             let pieces = off_the_runtime(response).await??;
             let length: usize = pieces.iter().map(Bytes::len).sum();
@@ -81,7 +82,7 @@ async fn respond(server: &ServerState, body: Body) -> Result<Response<Body>, Ref
             Ok(with_headers(headers, Body::from_stream(pieces)))
         }
         ResponseType::StreamedXorChunks => {
-            let mut frames = ahead(frames::stream(engine, queries, options), turn);
+            let mut frames = ahead(frames::stream(held, queries, options), turn);
             // Only now is there a status code to choose.
             let first = frames.next().await.transpose()?;
             let frames = stream::iter(first.map(Ok)).chain(frames).inspect(|frame| {

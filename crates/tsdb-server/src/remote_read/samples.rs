@@ -8,8 +8,6 @@
 //! The whole has to be there before its first byte can be sent, for a block begins with its length. What is kept meanwhile is
 //! compressed, a series at a time, and there is a limit; whoever needs more asks for STREAMED_XOR_CHUNKS.
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -27,7 +25,7 @@ const REPEATED_FIELD: u32 = 1;
 
 /// The pieces of the response to `queries`, whose content has at most `bytes_max` bytes.
 pub(super) async fn respond(
-    engine: &Arc<Engine>,
+    engine: &Engine,
     queries: Vec<ReadQuery>,
     options: &QueryOptions,
     bytes_max: u64,
