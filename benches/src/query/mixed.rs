@@ -8,7 +8,7 @@ use tsdb_engine::ScanOptions;
 use tsdb_workload::Mixed;
 
 use super::store::{self, Tier, ask};
-use super::{Line, Result, add, median_ms, peers, wall_ms};
+use super::{Line, Result, add, aggregate, median_ms, peers, wall_ms};
 use crate::child::{Numbers, call, medians};
 use crate::cold_file::regex_of_targets;
 use crate::look_ups::Question;
@@ -61,6 +61,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         let baseline = Some(("from the block", blocks[name]));
         report.add(&Figure { case: CASE, figure, unit, value: cold[name], baseline, place })?;
     }
+    aggregate::run(options, report, &dir.path().join("parquet"))?;
     let labels = all_labels(series);
     let one: Vec<_> = (0..21).map(|n| exactly(&labels[place(n, series)])).collect();
     let pattern = regex_of_targets(series);

@@ -4,6 +4,7 @@
 //! The parent makes the stores. What is measured runs in children that have not made them: this same program, called as
 //! `child ROLE DIR COUNT`; and, for a query as a whole process, the binary `tsdb` that [`TSDB`] names.
 
+mod aggregate;
 mod mixed;
 mod peers;
 mod requests;
@@ -40,6 +41,7 @@ pub fn child(args: &[String]) -> Result<()> {
     child::run(args, |role, dir, count| match role {
         requests::ROLE => requests::child(dir, count),
         mixed::ROLE => mixed::child(dir, count),
+        aggregate::ONE_THREAD | aggregate::THREADS => aggregate::child(role, dir),
         _ => Err(format!("no role `{role}`").into()),
     })
 }

@@ -15,11 +15,17 @@ const BATCH: usize = 5_000;
 
 /// Opens a store that does nothing by itself.
 pub(super) fn open(dir: &Path) -> Result<Engine> {
-    Ok(Engine::open_with(builder(dir))?)
+    open_with_threads(dir, None)
 }
 
-fn builder(dir: &Path) -> EngineBuilder {
+/// As [`open`], with so many threads for reading, or as many as the engine takes by itself.
+pub(super) fn open_with_threads(dir: &Path, threads: Option<usize>) -> Result<Engine> {
+    Ok(Engine::open_with(builder(dir, threads))?)
+}
+
+fn builder(dir: &Path, threads: Option<usize>) -> EngineBuilder {
     let mut options = EngineOptions::default();
+    options.read_threads = threads.unwrap_or(options.read_threads);
     options.background.interval = None;
     // What making the data takes is none of what is measured.
     options.hot.wal_sync = WalSync::Os;
