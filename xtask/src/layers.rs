@@ -62,6 +62,7 @@ const RULES: &[Rule] = &[
         // What opens a store goes by the engine; a Parquet file that belongs to none (`inspect`, `query --file`) does not.
         &[
             "tsdb-server",
+            "tsdb-text",
             "tsdb-engine",
             "tsdb-cold",
             "tsdb-parquet-io",

@@ -16,6 +16,8 @@ use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
 
 const DAY_MS: i64 = 86_400_000;
+/// File handles that connections leave to the store. Without one it could not begin a segment of its log.
+const FILES_RESERVED: u64 = 256;
 /// Holds the token, where no file does.
 const TOKEN: &str = "TSDB_TOKEN";
 /// Holds user and password, where no file does.
@@ -66,9 +68,32 @@ fn server_options(args: &ServeArgs) -> ServerOptions {
     options.admin = args.enable_admin_api;
     options.future_max = Some(args.max_ahead);
     options.query_limits.time_max = Some(args.query_timeout);
-    options.connections_max = args.max_connections;
+    options.connections_max = connections_max(args.max_connections, raise_open_files());
     options.in_flight_bytes_max = args.max_body_bytes;
     options
+}
+
+/// As many connections as asked for, or as leave the store its files.
+fn connections_max(asked: usize, open_files: Option<u64>) -> usize {
+    let Some(open_files) = open_files else { return asked };
+    let possible = open_files.saturating_sub(FILES_RESERVED).max(open_files / 4);
+    let possible = usize::try_from(possible).unwrap_or(usize::MAX);
+    if possible < asked {
+        tracing::warn!(
+            open_files,
+            connections = possible,
+            "fewer connections than asked for: raise the limit on open files"
+        );
+    }
+    asked.min(possible)
+}
+
+/// Raises the limit on open files as far as this process may, and gives it; `None` where there is none.
+fn raise_open_files() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    if current == maximum || setrlimit(Resource::Nofile, raised).is_err() { current } else { maximum }
 }
 
 /// What clients have to show: of a file, or of the environment.
@@ -107,5 +132,23 @@ fn basic(text: &str) -> Result<Credentials> {
             Ok(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
         }
         _ => Err(Failure::Usage("user and password must be given as USER:PASSWORD".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_the_store_its_files() {
+        for (asked, open_files, expected) in [
+            (4096, None, 4096),
+            (4096, Some(1 << 20), 4096),
+            (4096, Some(1024), 768),
+            (100, Some(1024), 100),
+            (100, Some(64), 16),
+        ] {
+            assert_eq!(connections_max(asked, open_files), expected, "{asked} {open_files:?}");
+        }
     }
 }
