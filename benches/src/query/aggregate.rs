@@ -51,12 +51,13 @@ pub(super) fn run(options: &Options, report: &mut Report, dir: &Path) -> Result<
 fn duckdb(dir: &Path) -> Numbers {
     let files = dir.join("cold/data/**/*.parquet");
     let answer = python::measure("aggregate.py", &[files.as_os_str(), OsStr::new("job")]);
-    answer.map_err(|e| e.to_string()).and_then(|a| serde_json::from_value(a).map_err(|e| e.to_string())).unwrap_or_else(
-        |reason| {
+    answer
+        .map_err(|e| e.to_string())
+        .and_then(|a| serde_json::from_value(a).map_err(|e| e.to_string()))
+        .unwrap_or_else(|reason| {
             eprintln!("DuckDB is left out: {reason}");
             Numbers::new()
-        },
-    )
+        })
 }
 
 /// The child: opens the store and aggregates.
