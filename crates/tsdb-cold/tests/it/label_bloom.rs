@@ -95,13 +95,13 @@ async fn the_only_file_of_a_range_is_opened_at_once() {
 #[tokio::test]
 async fn look_ups_ask_them_too() {
     let tier = five_days(Arc::new(InMemory::new()), ColdOptions::default()).await;
-    let (view, matchers) = (tier.view(), Arc::from([name(MatchOp::Equal, "only-2")]));
-    assert_eq!(
-        view.label_values("job", &matchers, TimeRange::ALL).await.unwrap(),
-        ["test".to_owned()].into()
-    );
-    assert_eq!(view.label_names(&matchers, TimeRange::ALL).await.unwrap().len(), 2);
-    let series = merge_series(view.series_labels::<Error>(&matchers, TimeRange::ALL));
+    let (view, reads) = (tier.view(), Arc::<ColdReads>::default());
+    let matchers = Arc::from([name(MatchOp::Equal, "only-2")]);
+    let values = view.label_values("job", &matchers, TimeRange::ALL, &reads);
+    assert_eq!(values.try_concat().await.unwrap(), ["test"]);
+    let names = view.label_names(&matchers, TimeRange::ALL, &reads);
+    assert_eq!(names.try_concat().await.unwrap().len(), 2);
+    let series = merge_series(view.series_labels::<Error>(&matchers, TimeRange::ALL, &reads));
     assert_eq!(series.try_collect::<Vec<_>>().await.unwrap().len(), 1);
     let cache = tier.cache_stats();
     assert_eq!((cache.blooms, cache.files), (DAYS, 1));
