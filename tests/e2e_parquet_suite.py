@@ -9,13 +9,17 @@ What is right is asserted, and how much memory it takes. How long it takes is pr
 (`cargo xtask bench query`).
 """
 
+import http.client
 import json
 import os
 import statistics
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable
+from urllib.parse import quote
 
 import duckdb
 import pandas
@@ -31,7 +35,8 @@ from store import Store, assert_same, binary
 SERIES = int(os.environ.get("TSDB_E2E_SERIES", "200000"))
 SAMPLES_EACH = 2
 QUERIES = 1_000
-# What the peaks of a thousand processes may differ by.
+# What the peaks of a thousand processes may differ by, and what a server may grow by from its first hundred queries to the last.
+# The cache of index blocks is still being filled then: a thousand ids are in a thousand places.
 GROWTH_MAX_MIB = 8
 START_MS = 1_767_225_600_000
 STEP_MS = 15_000
@@ -175,6 +180,23 @@ class TestHighCardinality:
             print(f"\n  peak of a query process: {peaks[0]:.1f} MiB, of {QUERIES} at most {max(peaks):.1f} MiB")
         assert max(peaks) <= peaks[0] + GROWTH_MAX_MIB
 
+    def test_memory_of_a_server_is_stable_over_a_thousand_queries(self, requests: Store, capsys: pytest.CaptureFixture):
+        """One process for all of them, looked at from outside."""
+        with serving(requests) as (process, connection):
+            resident = []
+            for n in range(QUERIES):
+                place = (n + 1) * 104_729 % SERIES
+                selector = quote(f'{{request_id="{request_id(place)}"}}')
+                connection.request("GET", f"/api/v1/export?match[]={selector}")
+                answer = connection.getresponse()
+                lines = answer.read().decode().splitlines()
+                assert (answer.status, [json.loads(line) for line in lines]) == (200, [expected_line(place)])
+                resident.append(resident_mib(process.pid))
+        early, last = resident[QUERIES // 10], resident[-1]
+        with capsys.disabled():
+            print(f"\n  server: {early:.1f} MiB after {QUERIES // 10} queries, {last:.1f} MiB after {QUERIES}")
+        assert last <= early + GROWTH_MAX_MIB
+
     def test_other_tools_see_every_request(self, requests: Store):
         total = sum(value for series in range(SERIES) for _, value in points_of(series))
         expected = (SERIES * SAMPLES_EACH, SERIES, total)
@@ -189,6 +211,25 @@ class TestHighCardinality:
             polars.len(), polars.col("request_id").n_unique().alias("ids"), polars.col("value").sum()
         ).collect()
         assert by_polars.row(0) == expected
+
+
+@contextmanager
+def serving(store: Store):
+    """A server on a port that is free, and a connection to it. It must end well when it is told to."""
+    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir", store.data_dir]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            address = process.stdout.readline().strip().removeprefix("listening on http://")
+            yield process, http.client.HTTPConnection(address, timeout=60)
+        finally:
+            process.terminate()
+            process.wait(60)
+    assert process.returncode == 0
+
+
+def resident_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
 
 
 @pytest.fixture(scope="module")

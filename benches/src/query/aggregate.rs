@@ -4,11 +4,10 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use cpu_time::ProcessTime;
 use tsdb_core::TimeRange;
 use tsdb_engine::{AggregateFunction, Aggregation, QueryOptions};
 
-use super::{Result, median_ms, store};
+use super::{Result, repeat, store};
 use crate::child::{Numbers, call, medians};
 use crate::python;
 use crate::report::{Figure, Options, Report};
@@ -37,11 +36,11 @@ pub(super) fn run(options: &Options, report: &mut Report, dir: &Path) -> Result<
     };
     let peer = |name: &str| duckdb.get(name).map(|&ms| ("DuckDB", ms));
     let place = format!("{OURS}; wall time, default threads");
-    figure("sum by job and minute", threads["wall_ms"], peer("wall_ms"), &place)?;
+    figure("sum by job and minute", threads["sum_ms"], peer("wall_ms"), &place)?;
     let place = format!("{OURS}; wall time, 1 thread");
-    figure("sum by job and minute, 1 thread", one["wall_ms"], peer("one_thread_wall_ms"), &place)?;
+    figure("sum by job and minute, 1 thread", one["sum_ms"], peer("one_thread_wall_ms"), &place)?;
     let place = format!("{OURS}; CPU time, 1 thread");
-    figure("sum by job and minute, 1 thread, CPU", one["cpu_ms"], peer("one_thread_cpu_ms"), &place)?;
+    figure("sum by job and minute, 1 thread, CPU", one["sum_cpu_ms"], peer("one_thread_cpu_ms"), &place)?;
     for (name, ms) in &duckdb {
         figure(&format!("sum by job and minute, DuckDB {}", name.replace('_', " ")), *ms, None, PEER)?;
     }
@@ -73,9 +72,6 @@ pub(super) fn child(role: &str, dir: &Path) -> Result<Numbers> {
     };
     assert!(ask()? > 0, "invariant: there are samples");
     let mut numbers = Numbers::new();
-    numbers.insert("wall_ms".into(), median_ms(11, |_| ask().map(drop))?);
-    let started = ProcessTime::now();
-    ask()?;
-    numbers.insert("cpu_ms".into(), started.elapsed().as_secs_f64() * 1e3);
+    repeat(&mut numbers, "sum", 11, |_| ask().map(drop))?;
     Ok(numbers)
 }
