@@ -93,7 +93,7 @@ pub struct BackgroundOptions {
     pub niceness: u8,
     /// Share of its time, in percent from 1 to 100, for which the worker moves data while samples are appended: its fsyncs are in
     /// the way of the log's. It does not pause when nothing is appended, when more than
-    /// [`BACKLOG_BLOCKS`](Self::BACKLOG_BLOCKS) blocks wait, or while a call waits for what it is at.
+    /// [`BACKLOG_BLOCKS`](Self::BACKLOG_BLOCKS) blocks are due, or while a call waits for what it is at.
     pub duty_percent: u8,
 }
 
@@ -106,7 +106,7 @@ impl BackgroundOptions {
     pub const NICENESS: u8 = 10;
     /// Default of [`BackgroundOptions::duty_percent`]: a tenth, in which more is converted than one writer appends.
     pub const DUTY_PERCENT: u8 = 10;
-    /// With more sealed blocks than these, those of a day and the head's, the worker is behind, and does not pause.
+    /// With more blocks than these due to be converted, those of a day and some, the worker is behind, and does not pause.
     pub const BACKLOG_BLOCKS: usize = 16;
 }
 

@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 /// Work for about so long goes between two pauses.
 const PIECE: Duration = Duration::from_millis(20);
 /// No pause is longer: whoever comes to wait for the work is noticed after it.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_millis(300);
 
 /// `work`, done for `duty_percent` of the time while `stands_back` says so. Needs a runtime with timers.
 pub(crate) struct Paced<'a, F> {

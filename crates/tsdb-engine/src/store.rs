@@ -63,7 +63,7 @@ pub(crate) struct Store {
     pub(crate) progress: Progress,
     pub(crate) sealing: Arc<Mutex<()>>,
     maintenance: Mutex<()>,
-    /// Who waits for `maintenance`.
+    /// Who waits for `maintenance`, or for what the worker may be at otherwise.
     waiting: AtomicUsize,
     /// Batches that were appended.
     commits: AtomicU64,
@@ -132,10 +132,15 @@ impl Store {
         move || {
             let commits = self.commits.load(Ordering::Relaxed);
             let is_busy = std::mem::replace(&mut seen, commits) != commits;
-            is_busy
-                && self.waiting.load(Ordering::Relaxed) == 0
-                && self.hot.blocks().len() <= BackgroundOptions::BACKLOG_BLOCKS
+            is_busy && self.waiting.load(Ordering::Relaxed) == 0 && !self.is_behind()
         }
+    }
+
+    /// Whether more blocks are due to be converted than should be.
+    fn is_behind(&self) -> bool {
+        let ids = self.hot.blocks().iter().map(|block| *block.id()).collect();
+        let ended_before_ms = self.clock.now_ms().saturating_sub(self.lifecycle.convert_after_ms);
+        due::to_convert(ids, ended_before_ms).len() > BackgroundOptions::BACKLOG_BLOCKS
     }
 
     /// Waits until nobody else moves or removes what is sealed.
@@ -147,6 +152,7 @@ impl Store {
     /// Seals on a thread of its own: it is work for a processor, and other tasks go on meanwhile. Who stops waiting for it does
     /// not stop it.
     pub(crate) async fn seal(&self) -> Result<u64> {
+        let _waits = Waits::of(&self.waiting);
         let one_at_a_time = Arc::clone(&self.sealing).lock_owned().await;
         let sealed = self.blocking(move |hot| {
             let sealed = hot.seal();

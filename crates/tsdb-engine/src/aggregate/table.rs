@@ -158,13 +158,17 @@ fn for_each_window(timestamps_ms: &[i64], step_ms: Option<i64>, mut window: impl
     let mut next_ms = i64::MIN;
     while let Some(&first_ms) = timestamps_ms.get(from) {
         // Mostly the window behind the last one: that saves a division.
-        let is_next = next_ms <= first_ms && first_ms.wrapping_sub(next_ms) < step_ms && from > 0;
-        let start_ms = if is_next { next_ms } else { first_ms.div_euclid(step_ms) * step_ms };
-        let end_ms = start_ms.saturating_add(step_ms);
+        let since_next_ms = first_ms.checked_sub(next_ms).filter(|_| from > 0);
+        let is_next = since_next_ms.is_some_and(|since_ms| (0..step_ms).contains(&since_ms));
+        let window_of = |ms: i64| ms.div_euclid(step_ms).checked_mul(step_ms).unwrap_or(i64::MIN);
+        let start_ms = if is_next { next_ms } else { window_of(first_ms) };
+        let end_ms = start_ms.checked_add(step_ms);
         let rest = &timestamps_ms[from..];
-        let to = from + rest.iter().position(|&at_ms| at_ms >= end_ms).unwrap_or(rest.len());
+        // The last window that there can be has no end.
+        let count = end_ms.and_then(|end_ms| rest.iter().position(|&at_ms| at_ms >= end_ms));
+        let to = from + count.unwrap_or(rest.len());
         window(start_ms, from, to);
-        (from, next_ms) = (to, end_ms);
+        (from, next_ms) = (to, end_ms.unwrap_or(i64::MAX));
     }
 }
 
@@ -248,6 +252,10 @@ mod tests {
         let expected = [(-20, 0, 1), (-10, 1, 3), (0, 3, 5), (30, 5, 6), (40, 6, 7)];
         assert_eq!(windows(&[-11, -10, -1, 0, 9, 30, 49], Some(10)), expected);
         assert_eq!(windows(&[-1, 0], Some(i64::MAX)), [(-i64::MAX, 0, 1), (0, 1, 2)]);
+        // A file of another tool may have any time: none falls into the window of another.
+        let ends = [i64::MIN, -1, 0, i64::MAX];
+        let last_ms = i64::MAX / 10 * 10;
+        assert_eq!(windows(&ends, Some(10)), [(i64::MIN, 0, 1), (-10, 1, 2), (0, 2, 3), (last_ms, 3, 4)]);
     }
 
     #[test]

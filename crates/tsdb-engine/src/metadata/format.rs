@@ -48,13 +48,14 @@ pub(super) fn decode(file: &[u8]) -> Result<HashMap<String, MetricMetadata>, Str
     if !contents.starts_with(&MAGIC) || contents.len() < HEADER_BYTES {
         return Err("it does not begin as a metadata file does".to_owned());
     }
+    // First the checksum: a damaged version is no newer one.
+    if u32::from_le_bytes(*checksum) != crc32c::crc32c(contents) {
+        return Err("its checksum is wrong".to_owned());
+    }
     let mut rest = &contents[MAGIC.len()..];
     let version = number(&mut rest)?;
     if version != VERSION {
         return Err(format!("it has format version {version}; this build reads {VERSION}: use a newer tsdb"));
-    }
-    if u32::from_le_bytes(*checksum) != crc32c::crc32c(contents) {
-        return Err("its checksum is wrong".to_owned());
     }
     let count = number(&mut rest)?;
     let mut metrics = HashMap::new();

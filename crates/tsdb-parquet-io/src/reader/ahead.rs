@@ -30,7 +30,7 @@ struct Shared {
 }
 
 impl ReadAhead {
-    /// At most `steps_max` steps at a time, for all readers together, each of some 5 MiB of memory. `spawn` hands work to
+    /// At most `steps_max` steps at a time, for all readers together, each of some 10 MiB of memory at most. `spawn` hands work to
     /// another thread and says whether one took it; work that none takes it drops.
     #[must_use]
     pub fn new(steps_max: usize, spawn: impl Fn(Work) -> bool + Send + Sync + 'static) -> Self {

@@ -19,7 +19,7 @@ use tsdb_schema::{HISTOGRAM_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
 
 use super::ahead::Started;
 use super::blocks::IndexReader;
-use super::pages::{NumberPages, PageRun};
+use super::pages::{NumberPages, PageRun, ToRead};
 use super::series::append;
 use super::step::{Part, Step, Wanted};
 use super::{ParquetReader, ReadRequest};
@@ -36,6 +36,10 @@ const READ_BYTES: u64 = 1 << 20;
 /// Rows that are read at a time, about, 2 MiB of samples: a merge holds a step of each of its files, and samples that
 /// compress to next to nothing would be more than memory holds.
 const READ_ROWS: u64 = 128 << 10;
+/// Rows of pages that are decoded at a time, about: where few rows of each page are wanted, the pages are what takes memory.
+const PAGE_ROWS: u64 = 512 << 10;
+/// Steps of one reader that are under way ahead of the one that is asked for: others have a share of the threads, too.
+const STEPS_AHEAD: usize = 2;
 /// Rows that must be left to read for a step to be decoded ahead: fewer are decoded sooner than another thread has woken.
 const AHEAD_ROWS: u64 = 64 << 10;
 /// Rows with histograms, which may take kilobytes each, that are read at a time, about.
@@ -69,6 +73,7 @@ pub(super) fn series(
             ready: Vec::new().into_iter(),
             rows_left: 0,
             steps: VecDeque::new(),
+            failed: None,
             pages,
         };
         Ok::<_, Error>(try_unfold(state, Indexed::next))
@@ -90,6 +95,8 @@ struct Indexed {
     ready: std::vec::IntoIter<Series>,
     /// Steps whose series come next.
     steps: VecDeque<Planned>,
+    /// Why no step comes behind those.
+    failed: Option<Error>,
     pages: NumberPages,
 }
 
@@ -122,15 +129,33 @@ impl Indexed {
 
     /// The next step; `None` when there are none. Steps behind it are under way then, if they are worth it.
     async fn next_step(&mut self) -> Result<Option<Planned>> {
-        let next = match self.steps.pop_front() {
-            Some(next) => next,
-            None => match self.plan().await? {
+        let is_first = self.steps.is_empty();
+        let next = match (self.steps.pop_front(), self.failed.take()) {
+            (Some(next), failed) => {
+                self.failed = failed;
+                next
+            }
+            (None, Some(error)) => return Err(error),
+            (None, None) => match self.plan().await? {
                 Some(step) => Planned { step: Arc::new(step), started: None },
                 None => return Ok(None),
             },
         };
-        while self.steps.back().is_none_or(|last| last.started.is_some()) && self.is_much_left() {
-            let Some(step) = self.plan().await?.map(Arc::new) else { break };
+        // The first series are not to wait for more than one read behind theirs.
+        let steps_max = if is_first { 1 } else { STEPS_AHEAD };
+        while self.steps.len() < steps_max
+            && self.steps.back().is_none_or(|last| last.started.is_some())
+            && self.is_much_left()
+        {
+            let step = match self.plan().await {
+                Ok(Some(step)) => Arc::new(step),
+                Ok(None) => break,
+                // What was read before the error comes before it.
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            };
             let started = self.reader.ahead.start({
                 let step = Arc::clone(&step);
                 move || step.run()
@@ -142,7 +167,8 @@ impl Indexed {
 
     /// Whether there is enough left to read for another thread to be worth it.
     fn is_much_left(&self) -> bool {
-        self.reader.ahead.has_place()
+        self.failed.is_none()
+            && self.reader.ahead.has_place()
             && (self.rows_left >= AHEAD_ROWS || self.unresolved.len() >= STEP_GROWTH)
     }
 
@@ -198,20 +224,22 @@ impl Indexed {
     async fn take_series(&mut self, step: &mut Step) -> Result<Vec<bool>> {
         let mut needs_times = Vec::new();
         let mut parts = Vec::new();
-        let (mut bytes, mut all_rows, mut histogram_rows) = (0, 0, 0);
-        while bytes < READ_BYTES && all_rows < READ_ROWS && histogram_rows < HISTOGRAM_ROWS {
+        let (mut read, mut all_rows, mut histogram_rows) = (ToRead::default(), 0, 0);
+        while read.bytes < READ_BYTES
+            && read.page_rows < PAGE_ROWS
+            && all_rows < READ_ROWS
+            && histogram_rows < HISTOGRAM_ROWS
+        {
             let Some(series) = self.resolved.pop_front() else { break };
             let rows = series.rows.rows.clone();
             let count = rows.end - rows.start;
             self.pages.parts(rows, &mut parts).await?;
             let first = step.parts.len();
             for (group, rows) in parts.iter().filter(|(group, _)| self.row_groups[*group as usize]) {
-                let (timestamps, more) = self.pages.add(&mut step.timestamps, *group, rows);
-                bytes += more;
+                let timestamps = self.pages.add(&mut step.timestamps, *group, rows, &mut read);
                 let mut part = Part { group: *group, rows: rows.clone(), timestamps, values: 0..0 };
                 if let Some(values) = step.values.as_mut().filter(|_| !series.rows.has_histograms) {
-                    let (places, more) = self.pages.add(values, *group, rows);
-                    (part.values, bytes) = (places, bytes + more);
+                    part.values = self.pages.add(values, *group, rows, &mut read);
                 }
                 step.parts.push(part);
             }
@@ -233,7 +261,7 @@ impl Indexed {
         *values = PageRun::new(values.column());
         for wanted in step.series.iter().filter(|wanted| !wanted.series.rows.has_histograms) {
             for part in &mut step.parts[wanted.parts.clone()] {
-                (part.values, _) = self.pages.add(values, part.group, &part.rows);
+                part.values = self.pages.add(values, part.group, &part.rows, &mut ToRead::default());
             }
         }
     }

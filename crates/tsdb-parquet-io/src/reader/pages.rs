@@ -95,6 +95,15 @@ pub(super) struct NumberPages {
     dictionaries: BTreeMap<(u32, usize), Arc<DictionarySlot>>,
 }
 
+/// Pages that are yet to be read.
+#[derive(Default)]
+pub(super) struct ToRead {
+    /// As they are stored.
+    pub(super) bytes: u64,
+    /// All of them, for a page is decoded as a whole.
+    pub(super) page_rows: u64,
+}
+
 impl NumberPages {
     pub(super) fn new(source: Source, metadata: Arc<ColdFileMetadata>, index: IndexReader) -> Result<Self> {
         let schema = metadata.arrow.parquet_schema();
@@ -186,25 +195,31 @@ impl NumberPages {
     }
 
     /// Adds to `run` the pages that hold any of `rows`, which count from the start of the row group and come behind those
-    /// that were added before. Gives their places in the run, and how many bytes are to be read for them.
-    pub(super) fn add(&self, run: &mut PageRun, group: u32, rows: &Range<u64>) -> (Range<usize>, u64) {
-        let Some(table) = self.tables.get(&group) else { return (0..0, 0) };
+    /// that were added before. Gives their places in the run, and counts in `read` those that are not in memory.
+    pub(super) fn add(
+        &self,
+        run: &mut PageRun,
+        group: u32,
+        rows: &Range<u64>,
+        read: &mut ToRead,
+    ) -> Range<usize> {
+        let Some(table) = self.tables.get(&group) else { return 0..0 };
         let leaf = run.column.leaf;
         let data = &table.pages().columns[leaf].data;
         let pages = table.pages().columns[leaf].overlapping(rows.clone());
         let key = |page| PageKey { group, leaf, page };
         let shared = run.pages.last().is_some_and(|last| last.key == key(pages.start) && !pages.is_empty());
         let start = run.pages.len() - usize::from(shared);
-        let mut bytes = 0;
         for page in pages.start + usize::from(shared)..pages.end {
             let end = data.get(page + 1).map_or(table.pages().rows, |next| next.first_row);
             let (key, rows) = (key(page), data[page].first_row..end);
             if !self.pages.contains_key(&key) {
-                bytes += u64::from(data[page].location.length);
+                read.bytes += u64::from(data[page].location.length);
+                read.page_rows += rows.end - rows.start;
             }
             run.pages.push(RunPage { key, rows, slot: None });
         }
-        (start..run.pages.len(), bytes)
+        start..run.pages.len()
     }
 
     fn location(&self, key: PageKey) -> Option<PageLocation> {

@@ -63,11 +63,10 @@ impl Step {
     }
 
     fn floats(&self, wanted: &Wanted) -> Result<SampleBuffer> {
-        let rows = &wanted.series.rows.rows;
+        let rows = self.parts_of(wanted).map(|part| part.rows.end - part.rows.start).sum::<u64>();
         let mut samples = SampleBuffer::default();
-        samples.timestamps_ms.reserve_exact((rows.end - rows.start) as usize);
+        samples.timestamps_ms.reserve_exact(rows as usize);
         for part in self.parts_of(wanted) {
-            let start = samples.timestamps_ms.len();
             let rows = self.rows_in_range(wanted, part, &mut samples.timestamps_ms)?;
             let count = (rows.end - rows.start) as usize;
             if count == 0 {
@@ -76,14 +75,16 @@ impl Step {
             let Some(values) = &self.values else {
                 return Err(self.damaged(wanted, "it has floats, and the file no column for them"));
             };
-            if start == 0 {
-                samples.values.reserve_exact(samples.timestamps_ms.capacity().max(count));
-            }
+            samples.values.reserve(count);
             let taken = values.take(part.values.clone(), &rows, &mut samples.values);
             taken.map_err(|detail| self.damaged(wanted, &detail))?;
         }
         if !samples.timestamps_ms.is_sorted_by(|a, b| a < b) {
             return Err(self.damaged(wanted, "its rows do not ascend in time"));
+        }
+        // All timestamps were decoded; who collects an answer is not to keep the room of those that were not asked for.
+        if samples.timestamps_ms.len() < samples.timestamps_ms.capacity() / 2 {
+            samples.timestamps_ms.shrink_to_fit();
         }
         Ok(samples)
     }
