@@ -52,11 +52,16 @@ impl Packaged {
     }
 
     fn fetch(self, dir: &Path) -> Result<()> {
-        let download = || Cmd::new("apt-get", dir).args(["-q", "download", self.package]).run();
+        // Without a network it ends soon: who waits here waits for nothing.
+        let apt_get = || {
+            let quickly = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20"];
+            Cmd::new("apt-get", dir).arg("-q").args(quickly)
+        };
+        let download = || apt_get().args(["download", self.package]).run();
         if download().is_err() {
             // The list of packages may be missing, or older than the archive. Without root it cannot be brought up to date; what
             // counts is whether the package can be had then.
-            if let Err(failure) = Cmd::new("apt-get", dir).args(["-q", "update"]).run() {
+            if let Err(failure) = apt_get().arg("update").run() {
                 eprintln!("xtask: {failure}");
             }
             download()?;

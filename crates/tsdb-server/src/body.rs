@@ -43,7 +43,7 @@ impl BodyBudget {
         self.bytes.available_permits()
     }
 
-    fn hold(&self, bytes: usize, options: &ServerOptions) -> Result<HeldBytes, Refusal> {
+    pub(crate) fn hold(&self, bytes: usize, options: &ServerOptions) -> Result<HeldBytes, Refusal> {
         let held =
             u32::try_from(bytes).ok().and_then(|b| Arc::clone(&self.bytes).try_acquire_many_owned(b).ok());
         // Not waited for: requests that each hold a part and wait for the rest would wait for each other.
@@ -61,6 +61,8 @@ impl BodyBudget {
         options: &ServerOptions,
     ) -> Result<(Bytes, HeldBytes), Refusal> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        // What can never be held is not told to come again.
+        let bytes_max = bytes_max.min(options.in_flight_bytes_max);
         if announced > bytes_max {
             return Err(too_large(announced, bytes_max));
         }
@@ -112,6 +114,7 @@ impl BodyBudget {
         options: &ServerOptions,
     ) -> Result<(Buffer<'_>, HeldBytes), Refusal> {
         let length = decompress_len(block).map_err(|error| not_snappy(&error.to_string()))?;
+        let bytes_max = bytes_max.min(options.in_flight_bytes_max.saturating_sub(block.len()));
         if length > bytes_max {
             let reason = format!("the body has {length} bytes decompressed; the limit is {bytes_max}");
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason));

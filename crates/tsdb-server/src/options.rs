@@ -18,7 +18,7 @@ pub struct ServerOptions {
     pub write_samples_max: usize,
     /// Longest body of any other request, in bytes, as it comes and after decompression.
     pub request_bytes_max: usize,
-    /// Bytes of bodies, as they came and decompressed, of all requests together. Counted as they come: a client that sends
+    /// Bytes of bodies, as they came, decompressed and as samples in memory, of all requests together. Counted as they come: a client that sends
     /// slowly holds no more than it has sent.
     pub in_flight_bytes_max: usize,
     /// Writes that are decoded and committed at a time. More wait.
@@ -44,6 +44,9 @@ pub struct ServerOptions {
     pub samples_response_bytes_max: u64,
     /// What one query may cost.
     pub query_limits: QueryLimits,
+    /// Most series in the answer to a look-up of series, unless [`query_limits`](Self::query_limits) has less: they are in
+    /// memory together.
+    pub lookup_series_max: u64,
     /// Whether series can be deleted over HTTP.
     pub admin: bool,
 }
@@ -81,6 +84,8 @@ impl ServerOptions {
     pub const FUTURE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
     /// Default of [`ServerOptions::samples_response_bytes_max`]: 256 MiB.
     pub const SAMPLES_RESPONSE_BYTES_MAX: u64 = 256 << 20;
+    /// Default of [`ServerOptions::lookup_series_max`].
+    pub const LOOKUP_SERIES_MAX: u64 = 200_000;
     /// Default of [`QueryLimits::time_max`] in [`ServerOptions::query_limits`]: two minutes, as in Prometheus.
     pub const QUERY_TIME_MAX: Duration = Duration::from_secs(120);
 }
@@ -107,6 +112,7 @@ impl Default for ServerOptions {
             future_max: Some(Self::FUTURE_MAX),
             samples_response_bytes_max: Self::SAMPLES_RESPONSE_BYTES_MAX,
             query_limits,
+            lookup_series_max: Self::LOOKUP_SERIES_MAX,
             admin: false,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio::time::timeout;
 use tsdb_engine::{Clock, Engine, SystemClock};
 
@@ -13,7 +13,7 @@ use crate::auth::Credentials;
 use crate::body::BodyBudget;
 use crate::metrics::Metrics;
 use crate::reply::Refusal;
-use crate::write::SeriesCache;
+use crate::write::{MetadataChanges, SeriesCache};
 
 /// What the handlers of a [`router`](crate::router) work with.
 #[derive(Debug)]
@@ -26,6 +26,9 @@ pub struct ServerState {
     writes: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     series_cache: SeriesCache,
+    metadata_changes: MetadataChanges,
+    /// Counting everything is one query's work at a time.
+    status: Semaphore,
     metrics: Metrics,
     /// Dropped last: when the other end sees it, the engine is nobody's here.
     _alive: Option<mpsc::Sender<()>>,
@@ -44,6 +47,8 @@ impl ServerState {
             writes: Arc::new(writes),
             queries: Arc::new(queries),
             series_cache: SeriesCache::default(),
+            metadata_changes: MetadataChanges::default(),
+            status: Semaphore::new(1),
             metrics: Metrics::default(),
             options,
             _alive: None,
@@ -88,6 +93,18 @@ impl ServerState {
 
     pub(crate) fn series_cache(&self) -> &SeriesCache {
         &self.series_cache
+    }
+
+    pub(crate) fn metadata_changes(&self) -> &MetadataChanges {
+        &self.metadata_changes
+    }
+
+    /// The turn for counting everything; who finds it taken is told to come again.
+    pub(crate) fn status_turn(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.status.try_acquire().map_err(|_| {
+            let reason = "the series are being counted for somebody else: come again later";
+            Refusal::busy(StatusCode::TOO_MANY_REQUESTS, reason, self.options.retry_after)
+        })
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -20,6 +20,7 @@ mod session;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::binary;
 use crate::python;
@@ -76,7 +77,14 @@ fn check(workspace: &Workspace, session: &Session, document: &Path) -> Result<Ve
         let text = fs::read_to_string(workspace.root.join(path));
         text.map_err(|error| Failure::doing(format!("reading {}", path.display()), error))
     };
-    let blocks = match blocks::parse(&read(document)?) {
+    let text = read(document)?;
+    if text.contains("curl ") && Command::new("curl").arg("--version").output().is_err() {
+        let name = document.display();
+        return Err(Failure::new(format!(
+            "{name} is run with curl, which is not on the path: install Debian's package curl"
+        )));
+    }
+    let blocks = match blocks::parse(&text) {
         Ok(blocks) => blocks,
         Err(findings) => return Ok(findings),
     };

@@ -102,14 +102,21 @@ fn credentials(args: &ServeArgs) -> Result<Option<Credentials>> {
         let read = std::fs::read_to_string(path);
         read.map_err(|source| Failure::Input { path: path.to_owned(), source })
     };
-    let of_environment = |name| std::env::var(name).ok().filter(|secret| !secret.is_empty());
+    // What is set and says nothing would leave the server open to everybody.
+    let of_environment = |name: &str| match std::env::var(name) {
+        Ok(secret) if !secret.trim().is_empty() => Ok(Some(secret)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        _ => Err(Failure::Usage(format!(
+            "{name} is set, but is empty or no text: unset it to ask for nothing"
+        ))),
+    };
     if let Some(path) = &args.token_file {
         return bearer(&of_file(path)?).map(Some);
     }
     if let Some(path) = &args.password_file {
         return basic(&of_file(path)?).map(Some);
     }
-    match (of_environment(TOKEN), of_environment(PASSWORD)) {
+    match (of_environment(TOKEN)?, of_environment(PASSWORD)?) {
         (Some(_), Some(_)) => {
             Err(Failure::Usage(format!("{TOKEN} and {PASSWORD} are both set: one is enough")))
         }

@@ -169,6 +169,12 @@ fn what_it_refuses_at_its_start() {
         let run = tsdb.run(&[&["serve"], args].concat());
         assert_eq!((run.code, run.stderr.contains(reason)), (code, true), "{args:?}: {}", run.stderr);
     }
+    for secret in ["", " "] {
+        let mut serve = Command::new(env!("CARGO_BIN_EXE_tsdb"));
+        let output =
+            serve.args(["serve", "--listen", "127.0.0.1:0"]).env("TSDB_TOKEN", secret).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+    }
     let serving = Serving::start(&tsdb, &[]);
     let run = tsdb.run(&["serve", "--listen", &serving.address, "--data-dir", "other"]);
     assert_eq!((run.code, run.stderr.contains("cannot listen on")), (1, true), "{}", run.stderr);

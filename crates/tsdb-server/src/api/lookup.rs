@@ -29,9 +29,13 @@ async fn find_series(state: Arc<ServerState>, request: Request) -> Result<Found,
     let (selectors, range, limit) = (params.some_selectors()?, params.range()?, params.count("limit")?);
     look_up(state, move |state| async move {
         let mut found = BTreeSet::new();
+        let mut options = options(&state, limit);
+        let series_max = state.options().lookup_series_max;
+        options.limits.series_max =
+            Some(options.limits.series_max.map_or(series_max, |max| max.min(series_max)));
         for matchers in &selectors {
             // Each selector's come in order, so those that count are among its first.
-            let of_one = state.engine().series_within(matchers, range, &options(&state, limit)).await?;
+            let of_one = state.engine().series_within(matchers, range, &options).await?;
             found.extend(of_one.found);
         }
         let is_truncated = limit.is_some_and(|limit| found.len() > limit);
@@ -98,7 +102,7 @@ async fn texts(
 fn options(state: &ServerState, limit: Option<usize>) -> LookupOptions {
     let mut options = LookupOptions::default();
     options.limits = state.options().query_limits;
-    options.first = limit.map(|limit| limit as u64 + 1);
+    options.first = limit.map(|limit| (limit as u64).saturating_add(1));
     options
 }
 

@@ -1,6 +1,7 @@
 //! `/api/v1/status/...`: of the store, and of this build.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -40,8 +41,9 @@ async fn find_status(state: Arc<ServerState>, request: Request) -> Result<Found,
     let limit = params.count("limit")?.unwrap_or(LIMIT);
     let turn = state.query_turn().await?;
     off_the_runtime(move |handle| {
+        let _turn = turn;
+        let _only_one = state.status_turn()?;
         let counted = handle.block_on(Cardinalities::of(&state));
-        drop(turn);
         Ok(status(&state, &counted?, limit).into())
     })
     .await?
@@ -59,7 +61,9 @@ struct Cardinalities {
 impl Cardinalities {
     async fn of(state: &ServerState) -> Result<Self, Refusal> {
         let mut counted = Self::default();
-        let mut all = state.engine().series_stream(&[], TimeRange::ALL, &QueryOptions::default());
+        let mut options = QueryOptions::default();
+        options.limits = state.options().query_limits;
+        let mut all = state.engine().series_stream(&[], TimeRange::ALL, &options);
         while let Some(Series { labels, .. }) = all.try_next().await? {
             counted.series += 1;
             count(&mut counted.by_metric, labels.metric_name().unwrap_or_default());
@@ -88,34 +92,46 @@ fn count(counts: &mut HashMap<String, u64>, key: &str) {
 fn status(state: &ServerState, counted: &Cardinalities, limit: usize) -> Value {
     let stats = state.engine().stats();
     let TimeRange { start_ms, end_ms } = stats.time_range;
-    let pairs =
-        || counted.by_label.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-    let values = counted.by_label.iter().map(|(name, values)| (name.clone(), values.len() as u64));
+    let pairs: usize = counted.by_label.values().map(HashMap::len).sum();
+    let by_metric = counted.by_metric.iter().map(|(name, count)| (name.as_str(), *count));
+    let values = counted.by_label.iter().map(|(name, values)| (name.as_str(), values.len() as u64));
     let bytes = counted.by_label.iter().map(|(name, values)| {
-        (name.clone(), values.iter().map(|(value, series)| (name.len() + value.len()) as u64 * series).sum())
+        let bytes = values.iter().map(|(value, series)| (name.len() + value.len()) as u64 * series).sum();
+        (name.as_str(), bytes)
+    });
+    let by_pair = counted.by_label.iter().filter(|(name, _)| *name != METRIC_NAME);
+    let by_pair = by_pair.flat_map(|(name, values)| {
+        values.iter().map(move |(value, series)| ((name.as_str(), value.as_str()), *series))
     });
     json!({
         // Of the whole store: what Prometheus has in its head, here is in any tier.
         "headStats": {
             "numSeries": counted.series,
-            "numLabelPairs": pairs().count(),
+            "numLabelPairs": pairs,
             "minTime": start_ms,
             "maxTime": end_ms,
         },
-        "seriesCountByMetricName": largest(counted.by_metric.iter().map(|(name, count)| (name.clone(), *count)), limit),
-        "labelValueCountByLabelName": largest(values, limit),
-        "memoryInBytesByLabelName": largest(bytes, limit),
-        "seriesCountByLabelValuePair": largest(
-            pairs().filter(|(name, _)| *name != METRIC_NAME).map(|(name, (value, series))| (format!("{name}={value}"), *series)),
-            limit,
-        ),
+        "seriesCountByMetricName": largest(by_metric, limit, str::to_owned),
+        "labelValueCountByLabelName": largest(values, limit, str::to_owned),
+        "memoryInBytesByLabelName": largest(bytes, limit, str::to_owned),
+        "seriesCountByLabelValuePair": largest(by_pair, limit, |(name, value)| format!("{name}={value}")),
     })
 }
 
-/// The largest, the largest first.
-fn largest(counts: impl Iterator<Item = (String, u64)>, limit: usize) -> Value {
-    let mut counts: Vec<_> = counts.collect();
-    counts.sort_unstable_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
-    let named = counts.into_iter().take(limit).map(|(name, value)| json!({ "name": name, "value": value }));
-    named.collect()
+/// The largest, the largest first. No more are kept than are asked for.
+fn largest<K: Ord>(
+    counts: impl Iterator<Item = (K, u64)>,
+    limit: usize,
+    name: impl Fn(K) -> String,
+) -> Value {
+    let mut kept = BinaryHeap::new();
+    for (key, count) in counts {
+        // Of equal ones the first by name: the heap gives up the smallest count, and of these the last name.
+        kept.push((Reverse(count), key));
+        if kept.len() > limit {
+            kept.pop();
+        }
+    }
+    let sorted = kept.into_sorted_vec();
+    sorted.into_iter().map(|(Reverse(value), key)| json!({ "name": name(key), "value": value })).collect()
 }

@@ -11,6 +11,11 @@ use super::wire::{Fields, Malformed, Read, Value};
 /// Most symbols of a body: a symbol takes more memory than its shortest form on the wire.
 const SYMBOLS_MAX: usize = 1 << 20;
 
+/// Most labels of a series. More are refused before they are put together: in 2.0 a reference is short, whatever it stands for.
+pub(super) const LABELS_MAX: usize = 2048;
+/// Bytes of the longest number in a list.
+const VARINT_BYTES_MAX: usize = 10;
+
 /// Takes what a body holds, in the order of the body.
 pub(super) trait Sink {
     /// Why it takes no more.
@@ -39,7 +44,9 @@ pub(super) enum RawLabels<'a> {
 /// Type, help and unit of a metric as they stand in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RawMetadata<'a> {
+    /// The metric family; of 2.0 the name of one of its series.
     pub(super) metric: &'a str,
+    pub(super) is_of_series: bool,
     /// A number that is the same in 1.0 and 2.0.
     pub(super) kind: u32,
     pub(super) help: &'a str,
@@ -145,7 +152,7 @@ fn label(message: &[u8]) -> Read<(&str, &str)> {
 }
 
 fn metadata_v1<S: Sink>(message: &[u8], sink: &mut S) -> Result<(), S::Stop> {
-    let mut metadata = RawMetadata { metric: "", kind: 0, help: "", unit: "" };
+    let mut metadata = RawMetadata { metric: "", is_of_series: false, kind: 0, help: "", unit: "" };
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {
         match number {
@@ -203,7 +210,7 @@ fn series_v2<S: Sink>(
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {
         match number {
-            1 => value.each_varint(|number| refs.push(number as u32))?,
+            1 => add_refs(value, refs)?,
             // More than one are one message in parts.
             5 => about.push(value.bytes()?),
             _ => {}
@@ -221,6 +228,16 @@ fn series_v2<S: Sink>(
         }
     }
     metadata_v2(&about, symbols, refs, sink)
+}
+
+/// A list that is far too long spoils the body, before it takes memory; one that is too long, its series, later.
+fn add_refs(value: Value<'_>, refs: &mut Vec<u32>) -> Read<()> {
+    const REFS_MAX: usize = 2 * LABELS_MAX;
+    let is_long = matches!(value, Value::Bytes(packed) if packed.len() > REFS_MAX * VARINT_BYTES_MAX);
+    if is_long || refs.len() > REFS_MAX {
+        return Err(Malformed::new("a series has more labels than any may have"));
+    }
+    value.each_varint(|number| refs.push(number as u32))
 }
 
 /// What a series' message says about its metric. References to nowhere are left out: they are no reason to refuse samples.
@@ -248,7 +265,8 @@ fn metadata_v2<S: Sink>(
     let text = |number| symbol(symbols, number).unwrap_or_default();
     let name = refs.as_chunks::<2>().0.iter().find(|pair| text(pair[0]) == tsdb_core::METRIC_NAME);
     if let Some(&[_, metric]) = name {
-        sink.metadata(RawMetadata { metric: text(metric), kind, help: text(help), unit: text(unit) });
+        let (metric, help, unit) = (text(metric), text(help), text(unit));
+        sink.metadata(RawMetadata { metric, is_of_series: true, kind, help, unit });
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 
 use self::batch::Batch;
+pub(crate) use self::metadata::MetadataChanges;
 use self::negotiation::Protocol;
 pub(crate) use self::outcome::Outcome;
 use self::outcome::Spoiled;

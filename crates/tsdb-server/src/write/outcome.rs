@@ -39,6 +39,8 @@ pub(crate) enum Spoiled {
     Malformed(Malformed),
     /// The body holds more than one may.
     TooMany { samples_max: usize },
+    /// There is no memory for it at the moment.
+    Busy(Refusal),
     /// The engine refused it, or cannot write.
     Engine(tsdb_engine::Error),
 }
@@ -104,8 +106,11 @@ impl Spoiled {
             )),
             Self::TooMany { samples_max } => Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body has more than {samples_max} samples: send it in parts"),
+                format!(
+                    "the body has more than {samples_max} samples, or their buckets are too many: send it in parts"
+                ),
             ),
+            Self::Busy(refusal) => refusal.clone(),
             Self::Engine(error) if error.is_refused_input() => Refusal::bad_request(error.to_string()),
             Self::Engine(error) if error.is_temporary() => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;

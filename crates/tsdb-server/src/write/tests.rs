@@ -244,7 +244,7 @@ impl Sink for Told {
         self.tell("exemplar".to_owned());
     }
 
-    fn metadata(&mut self, RawMetadata { metric, kind, help, unit }: RawMetadata<'_>) {
+    fn metadata(&mut self, RawMetadata { metric, kind, help, unit, .. }: RawMetadata<'_>) {
         self.tell(format!("metadata {metric:?} {kind} {help:?} {unit:?}"));
     }
 }
@@ -278,7 +278,7 @@ fn theirs_v1(body: &[u8]) -> Option<Vec<String>> {
     }
     for about in request.metadata {
         let (metric, help, unit) = (&*about.metric_family_name, &*about.help, &*about.unit);
-        told.metadata(RawMetadata { metric, kind: about.kind as u32, help, unit });
+        told.metadata(RawMetadata { metric, is_of_series: false, kind: about.kind as u32, help, unit });
     }
     Some(sorted(told))
 }
@@ -302,7 +302,7 @@ fn theirs_v2(body: &[u8]) -> Option<Vec<String>> {
         {
             let text = |number| symbol(number).unwrap_or_default();
             let (metric, help, unit) = (text(name[1]), text(about.help_ref), text(about.unit_ref));
-            told.metadata(RawMetadata { metric, kind: about.kind as u32, help, unit });
+            told.metadata(RawMetadata { metric, is_of_series: true, kind: about.kind as u32, help, unit });
         }
     }
     Some(sorted(told))
@@ -362,7 +362,8 @@ fn plain(message: &message::Histogram) -> Option<(i64, Histogram, bool)> {
 }
 
 /// Reasons for which we refuse what `prost` reads.
-const OUR_REASONS: [&str; 2] = [
+const OUR_REASONS: [&str; 3] = [
+    "a series has more labels than any may have",
     "a field has a type that Protocol Buffers do not use any more",
     "a histogram has more buckets than any may have",
 ];

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Response};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, Response, StatusCode};
 use tsdb_core::SampleValue;
 use tsdb_text::exposition::{Format, LineError, ParsedSample, Parser};
 
@@ -27,7 +27,7 @@ const OPENMETRICS: &str = "application/openmetrics-text";
 pub(crate) async fn import(State(state): State<Arc<ServerState>>, request: Request) -> Response<Body> {
     match read_and_store(state, request).await {
         Ok(response) => response,
-        Err(refusal) => refusal.as_json(),
+        Err(refusal) => refusal.as_text(),
     }
 }
 
@@ -36,6 +36,10 @@ async fn read_and_store(state: Arc<ServerState>, request: Request) -> Result<Res
     // Not of the body: `curl --data-binary` calls everything a form.
     let params = Params::of_query(&state, parts.uri.query());
     let default_ms = params.time("timestamp")?.unwrap_or_else(|| state.now_ms());
+    if let Some(encoding) = parts.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        let reason = format!("unsupported content encoding {encoding:?}: text comes as it is");
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason));
+    }
     let format = format(&parts.headers);
     let options = state.options();
     let (body, held) = state.bodies().read(body, options.write_bytes_max, options).await?;

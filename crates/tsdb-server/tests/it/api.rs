@@ -92,6 +92,20 @@ fn errors_say_what_is_wrong() {
 }
 
 #[test]
+fn a_look_up_that_finds_too_much_is_refused_unless_it_has_a_limit() {
+    let mut options = ServerOptions::default();
+    options.lookup_series_max = 2;
+    let serving = serving(options);
+    let all = "/api/v1/series?match[]={job!=%22%22}";
+    let refused = get(serving.address(), all);
+    assert_eq!((refused.status, refused.json()["errorType"].clone()), (422, json!("execution")));
+    let path = format!("{all}&limit=1");
+    assert_eq!(data(&serving, &path).as_array().unwrap().len(), 1);
+    let path = format!("/api/v1/labels?limit={}", u64::MAX);
+    assert_eq!(data(&serving, &path).as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn an_export_is_json_lines_each_series_once() {
     let mut options = ServerOptions::default();
     options.query_limits.samples_max = Some(2);

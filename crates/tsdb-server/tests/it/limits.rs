@@ -102,6 +102,21 @@ fn bodies_share_one_budget_and_are_told_to_come_again() {
 }
 
 #[test]
+fn what_never_fits_into_the_budget_is_not_told_to_come_again() {
+    let mut options = ServerOptions::default();
+    options.in_flight_bytes_max = 20_000;
+    let serving = Serving::start(options);
+    // As it comes, decompressed, and as samples: a quarter of the budget, of 24 bytes each.
+    let zeros = |bytes: usize| snappy(&vec![0; bytes]);
+    for body in [vec![0; 20_001], zeros(19_900), body("many", 250)] {
+        let refused = write(&serving, &body);
+        assert_eq!(refused.status, 413, "{}", refused.body);
+    }
+    assert_eq!(write(&serving, &body("some", 200)).status, 204);
+    wait_until_nothing_is_held(&serving);
+}
+
+#[test]
 fn a_thousand_slow_clients_hold_what_they_have_sent() {
     const SENT: usize = 100;
     let clients = 1000_u64.min(open_files_max() / 4);

@@ -1,9 +1,11 @@
 //! Remote write and text import: what is stored, what is refused, and in which words.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::TryStreamExt;
 use tsdb_core::{Buckets, Histogram, Labels, ResetHint, SampleBuffer, SampleValue, Series, Span, TimeRange};
+use tsdb_engine::Clock;
 use tsdb_server::ServerOptions;
 use tsdb_testkit::assert_series_eq;
 use tsdb_testkit::remote_write::{snappy, write_request_v1, write_request_v2};
@@ -231,6 +233,54 @@ fn series_of_2_0_need_samples_and_symbols_that_exist() {
 }
 
 #[test]
+fn labels_of_2_0_are_not_put_together_beyond_a_limit() {
+    let serving = Serving::start(ServerOptions::default());
+    let field = |key: u8, bytes: &[u8]| {
+        let length = bytes.len();
+        let length = [length as u8 & 0x7f | 0x80, (length >> 7) as u8 & 0x7f | 0x80, (length >> 14) as u8];
+        [&[key], &length[..], bytes].concat()
+    };
+    let symbols = [field(0x22, b""), field(0x22, b"a"), field(0x22, "x".repeat(100_000).as_bytes())].concat();
+    for (pairs, reason) in
+        [(6, "6 labels of 600006 bytes"), (2049, "2049 labels"), (30_000, "more labels than any may have")]
+    {
+        let series = [field(0x0a, &[1, 2].repeat(pairs)), vec![0x12, 2, 0x10, 1]].concat();
+        let told = write(&serving, V2, &[&symbols[..], &field(0x2a, &series)].concat());
+        assert_eq!((told.status, told.body.contains(reason)), (400, true), "{pairs}: {}", told.body);
+    }
+    assert!(stored(&serving).is_empty());
+}
+
+/// A clock that stands still until it is set.
+#[derive(Debug, Default)]
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn what_is_known_of_a_metric_changes_once_a_minute() {
+    let clock = Arc::new(SetClock::default());
+    let serving = Serving::start_with(ServerOptions::default(), |server| {
+        server.clock(Arc::clone(&clock) as Arc<dyn Clock>)
+    });
+    let say = |help: &str| {
+        let about = [("up", 2, help, ""), (help, 2, "always new", "")];
+        assert_eq!(write(&serving, V1, &write_request_v1(&[], &about, false)).status, 204);
+        get(serving.address(), "/api/v1/metadata?metric=up").json()["data"]["up"][0]["help"].clone()
+    };
+    assert_eq!([say("one"), say("two"), say("three")], ["one", "two", "two"]);
+    // The other entry is new each time, and there.
+    assert_eq!(serving.engine.metadata().len(), 4);
+    assert_eq!(metric(serving.address(), "tsdb_left_out_metadata_total"), 1.0);
+    clock.0.store(60_000, Ordering::Relaxed);
+    assert_eq!(say("four"), "four");
+}
+
+#[test]
 fn a_malformed_body_stores_nothing_of_itself() {
     let serving = Serving::start(ServerOptions::default());
     let mut message = write_request_v1(&[float(&[("__name__", "up")], START_MS, 1.0)], &[], false);
@@ -289,4 +339,6 @@ fn text_is_imported_with_the_place_of_what_is_wrong() {
     ];
     assert_series_eq(&stored(&serving), &expected);
     assert_eq!(metric(serving.address(), "tsdb_left_out_exemplars_total"), 1.0);
+    let encoded = [("content-encoding", "gzip")];
+    assert_eq!(ask(serving.address(), "POST", "/api/v1/import/prometheus", &encoded, b"x").status, 415);
 }

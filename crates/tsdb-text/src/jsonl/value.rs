@@ -10,7 +10,7 @@ const PLAIN_NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
 const NAN_OPEN: &str = "NaN(0x";
 const NAN_CLOSE: &str = ")";
 
-/// Displays a float as the shortest text that [`parse_value`] reads to the same bits.
+/// Displays a float as the shortest text that [`parse_line`](super::parse_line) reads to the same bits.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueText(pub f64);
 
