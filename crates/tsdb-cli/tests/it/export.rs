@@ -102,5 +102,9 @@ fn files_that_are_in_no_store_are_asked_within_the_same_limits() {
     let within = run(&["query", "{}", "--max-series", "3", "--explain"]);
     assert_eq!(within.code, 0);
     assert!(within.stderr.contains("answer      3 series, 3 samples"), "{}", within.stderr);
-    assert!(within.stderr.contains("cold files  1 considered, 0 pruned by time, 0 by labels, 1 opened"), "{}", within.stderr);
+    assert!(
+        within.stderr.contains("cold files  1 considered, 0 pruned by time, 0 by labels, 1 opened"),
+        "{}",
+        within.stderr
+    );
 }
