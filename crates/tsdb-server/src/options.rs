@@ -42,6 +42,10 @@ pub struct ServerOptions {
     /// Longest response of a remote read of the type SAMPLES, in bytes before compression. It has to be made as a whole;
     /// STREAMED_XOR_CHUNKS has no such limit.
     pub samples_response_bytes_max: u64,
+    /// Size at which a frame of STREAMED_XOR_CHUNKS is full, in bytes; each holds one series. Prometheus takes a series that goes on
+    /// in the next frame for another one of the same labels, and refuses frames over 50 MB: as much of a long series as
+    /// can be should be in one. A stream has up to three of them in memory.
+    pub frame_bytes: usize,
     /// What one query may cost.
     pub query_limits: QueryLimits,
     /// Most series in the answer to a look-up of series, unless [`query_limits`](Self::query_limits) has less: they are in
@@ -84,6 +88,8 @@ impl ServerOptions {
     pub const FUTURE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
     /// Default of [`ServerOptions::samples_response_bytes_max`]: 256 MiB.
     pub const SAMPLES_RESPONSE_BYTES_MAX: u64 = 256 << 20;
+    /// Default of [`ServerOptions::frame_bytes`]: 32 MiB, some years of a series at 15 s.
+    pub const FRAME_BYTES: usize = 32 << 20;
     /// Default of [`ServerOptions::lookup_series_max`].
     pub const LOOKUP_SERIES_MAX: u64 = 200_000;
     /// Default of [`QueryLimits::time_max`] in [`ServerOptions::query_limits`]: two minutes, as in Prometheus.
@@ -111,6 +117,7 @@ impl Default for ServerOptions {
             retry_after: Self::RETRY_AFTER,
             future_max: Some(Self::FUTURE_MAX),
             samples_response_bytes_max: Self::SAMPLES_RESPONSE_BYTES_MAX,
+            frame_bytes: Self::FRAME_BYTES,
             query_limits,
             lookup_series_max: Self::LOOKUP_SERIES_MAX,
             admin: false,

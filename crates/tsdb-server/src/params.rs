@@ -10,6 +10,9 @@ use tsdb_text::time;
 use crate::ServerState;
 use crate::reply::Refusal;
 
+/// Most bytes of all selectors of one request: their regular expressions cost up to some milliseconds and mebibytes each.
+const SELECTORS_BYTES_MAX: usize = 16 << 10;
+
 /// Above every second that a sample may have.
 const SECONDS_MAX: f64 = 1e12;
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -86,6 +89,11 @@ impl Params {
     /// The matchers of each `match[]`. As in Prometheus, one of them has to ask for something.
     pub(crate) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, Refusal> {
         let texts = self.pairs.iter().filter(|(name, _)| name == "match[]").map(|(_, text)| text);
+        let bytes: usize = texts.clone().map(String::len).sum();
+        if bytes > SELECTORS_BYTES_MAX {
+            let why = format!("all of them together have {bytes} bytes, of at most {SELECTORS_BYTES_MAX}");
+            return Err(invalid("match[]", &why));
+        }
         texts.map(|text| selector(text)).collect()
     }
 

@@ -13,7 +13,7 @@ use tsdb_core::{Labels, Matcher, Postings, TimeRange};
 
 use super::ParquetReader;
 use super::blocks::IndexReader;
-use super::pages::{NumberPages, PageRun};
+use super::pages::{NumberPages, PageRun, ToRead};
 use crate::series_index::{
     LabelNamesLookup, LabelValuesLookup, RowsLookup, Selection, SeriesLookup, SeriesRows,
 };
@@ -145,16 +145,15 @@ async fn with_samples(
     let (mut found, mut parts, mut timestamps) = (Vec::new(), Vec::new(), Vec::<i64>::new());
     let mut series = series.into_iter().peekable();
     while series.peek().is_some() {
-        let (mut step, mut run, mut bytes) = (Vec::new(), PageRun::new(pages.timestamps), 0);
-        while bytes < READ_BYTES
+        let (mut step, mut run) = (Vec::new(), PageRun::new(pages.timestamps));
+        let mut read = ToRead::default();
+        while read.bytes < READ_BYTES
             && let Some(next) = series.next()
         {
             pages.parts(next.rows.clone(), &mut parts).await?;
             let mut places = Vec::new();
             for (group, rows) in parts.iter().filter(|(group, _)| row_groups[*group as usize]) {
-                let (pages, more) = pages.add(&mut run, *group, rows);
-                places.push((pages, rows.clone()));
-                bytes += more;
+                places.push((pages.add(&mut run, *group, rows, &mut read), rows.clone()));
             }
             step.push((next, places));
         }

@@ -22,30 +22,30 @@ use super::request::ReadQuery;
 use super::wire_labels;
 use crate::ServerState;
 
-/// The size at which a frame is full, in bytes of its message: as in Prometheus. The last chunk may go beyond.
-const FRAME_BYTES: usize = 1 << 20;
-
 /// The frames of the answers, query after query, each label-sorted. It ends at its first error.
 pub(super) fn stream(
     server: Arc<ServerState>,
     queries: Vec<ReadQuery>,
     options: QueryOptions,
 ) -> impl Stream<Item = tsdb_engine::Result<Bytes>> {
+    let frame_bytes = server.options().frame_bytes;
     stream::iter(queries.into_iter().zip(0..)).flat_map(move |(query, query_index)| {
         let series = server.engine().query(&query.matchers, query.range, &options);
-        series.map_ok(move |series| stream::iter(frames(series, query_index).map(Ok))).try_flatten()
+        series
+            .map_ok(move |series| stream::iter(frames(series, query_index, frame_bytes).map(Ok)))
+            .try_flatten()
     })
 }
 
-/// The frames of one series, made one at a time.
-fn frames(series: Series, query_index: i64) -> impl Iterator<Item = Bytes> {
+/// The frames of one series, made one at a time. The last chunk of each may go beyond `frame_bytes`.
+fn frames(series: Series, query_index: i64, frame_bytes: usize) -> impl Iterator<Item = Bytes> {
     let labels = wire_labels(&series.labels);
     let labels_bytes: usize = labels.iter().map(prost::Message::encoded_len).sum();
     let mut chunks = Chunks::of(series.samples);
     std::iter::from_fn(move || {
         let mut message_bytes = labels_bytes;
         let mut taken = Vec::new();
-        while message_bytes < FRAME_BYTES || taken.is_empty() {
+        while message_bytes < frame_bytes || taken.is_empty() {
             let Some(chunk) = chunks.next() else { break };
             message_bytes += chunk.encoded_len();
             taken.push(chunk);

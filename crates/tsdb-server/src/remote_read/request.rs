@@ -6,6 +6,11 @@ use tsdb_core::{MatchOp, Matcher, TimeRange};
 use super::proto::{self, MatcherType, ResponseType};
 use crate::reply::Refusal;
 
+/// Most queries of one request, and most matchers of them all together that are regular expressions: each costs up to some
+/// milliseconds and mebibytes to compile. Prometheus sends one query with a few.
+const QUERIES_MAX: usize = 1_000;
+const REGEXES_MAX: usize = 64;
+
 /// What is asked for.
 #[derive(Debug)]
 pub(super) struct ReadRequest {
@@ -26,6 +31,15 @@ impl ReadRequest {
         let message = proto::ReadRequest::decode(message).map_err(|error| {
             Refusal::bad_request(format!("the body is no prometheus.ReadRequest: {error}"))
         })?;
+        let matchers = message.queries.iter().flat_map(|query| &query.matchers);
+        let regexes = [MatcherType::Regex, MatcherType::NotRegex].map(|op| op as i32);
+        let regexes = matchers.filter(|matcher| regexes.contains(&matcher.op)).count();
+        if message.queries.len() > QUERIES_MAX || regexes > REGEXES_MAX {
+            return Err(Refusal::bad_request(format!(
+                "{} queries with {regexes} regular expressions: there may be {QUERIES_MAX} with {REGEXES_MAX} in one request",
+                message.queries.len()
+            )));
+        }
         Ok(Self {
             response: negotiate(&message.accepted_response_types)?,
             queries: message.queries.iter().map(ReadQuery::of).collect::<Result<_, _>>()?,
@@ -79,6 +93,23 @@ mod tests {
         let queries = query.into_iter().collect();
         let message = proto::ReadRequest { queries, accepted_response_types: accepted.to_vec() };
         ReadRequest::decode(&message.encode_to_vec())
+    }
+
+    #[test]
+    fn a_request_has_no_more_regexes_than_are_cheap() {
+        let matcher = |op: MatcherType| proto::LabelMatcher {
+            op: op as i32,
+            name: "a".to_owned(),
+            value: "x.*y".to_owned(),
+        };
+        let query = |matchers| Some(proto::Query { matchers, ..Default::default() });
+        let regexes = |count| query(vec![matcher(MatcherType::NotRegex); count]);
+        assert!(decode(regexes(REGEXES_MAX), &[]).is_ok());
+        assert!(decode(regexes(REGEXES_MAX + 1), &[]).is_err());
+        assert!(decode(query(vec![matcher(MatcherType::Equal); 500]), &[]).is_ok());
+        let queries = vec![proto::Query::default(); QUERIES_MAX + 1];
+        let message = proto::ReadRequest { queries, accepted_response_types: Vec::new() };
+        assert!(ReadRequest::decode(&message.encode_to_vec()).is_err());
     }
 
     #[test]

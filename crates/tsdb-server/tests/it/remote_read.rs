@@ -118,8 +118,10 @@ proptest! {
 }
 
 #[test]
-fn a_long_series_is_split_into_frames_of_about_a_mebibyte() {
-    let serving = Serving::start(ServerOptions::default());
+fn a_long_series_is_split_into_frames_of_the_size_that_is_set() {
+    let mut options = ServerOptions::default();
+    options.frame_bytes = 1 << 20;
+    let serving = Serving::start(options);
     let samples: Vec<_> = floats(200_000).collect();
     let labels = labels("long", 1);
     serving.append(samples.iter().map(|(timestamp_ms, value)| (&labels, *timestamp_ms, value)));
