@@ -97,8 +97,9 @@ pub(super) fn v1<S: Sink>(body: &[u8], sink: &mut S) -> Result<(), S::Stop> {
 }
 
 fn series_v1<S: Sink>(message: &[u8], scattered: &mut Vec<u8>, sink: &mut S) -> Result<(), S::Stop> {
-    sink.series(RawLabels::Encoded(labels_v1(message, scattered)?))?;
-    let mut fields = Fields::new(message);
+    let (labels, rest) = labels_v1(message, scattered)?;
+    sink.series(RawLabels::Encoded(labels))?;
+    let mut fields = Fields::new(rest);
     while let Some((number, value)) = fields.next()? {
         match number {
             2 => sample(value.bytes()?, false, sink)?,
@@ -110,8 +111,9 @@ fn series_v1<S: Sink>(message: &[u8], scattered: &mut Vec<u8>, sink: &mut S) -> 
     Ok(())
 }
 
-/// The fields with labels, as one run of bytes: of the message itself, or where they are scattered of `scattered`.
-fn labels_v1<'a>(message: &'a [u8], scattered: &'a mut Vec<u8>) -> Read<&'a [u8]> {
+/// The fields with labels, as one run of bytes: of the message itself, or where they are scattered of `scattered`. Also what
+/// holds all other fields: the message without the labels that it begins with, as a rule all of them.
+fn labels_v1<'a>(message: &'a [u8], scattered: &'a mut Vec<u8>) -> Read<(&'a [u8], &'a [u8])> {
     let mut fields = Fields::new(message);
     let (mut run, mut is_run) = (0..0, true);
     scattered.clear();
@@ -135,7 +137,8 @@ fn labels_v1<'a>(message: &'a [u8], scattered: &'a mut Vec<u8>) -> Read<&'a [u8]
             scattered.extend_from_slice(&message[start..end]);
         }
     }
-    Ok(if is_run { &message[run] } else { scattered })
+    let rest = if run.start == 0 { &message[run.end..] } else { message };
+    Ok((if is_run { &message[run] } else { scattered }, rest))
 }
 
 fn label(message: &[u8]) -> Read<(&str, &str)> {

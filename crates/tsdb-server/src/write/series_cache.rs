@@ -4,9 +4,11 @@
 //! head: the bytes are hashed, and compared in full with those that were seen. A reference that is not good any more (idle
 //! series have left the head) is replaced at the next use.
 //!
-//! Bounded by bytes, with an eviction that a scan of more series than fit does not empty.
+//! Bounded by bytes, with an eviction that a scan of more series than fit does not empty. Once it is full, it takes in only some of
+//! what comes: where series are more than fit, most would be thrown out before they come again, and the work be for nothing.
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, Weighter};
@@ -17,6 +19,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 const BYTES_MAX: u64 = 16 << 20;
 /// What an entry costs besides its bytes: the table's slot, and the allocation.
 const ENTRY_BYTES: u64 = 80;
+/// Of a full cache's new entries one in so many is taken in.
+const TAKEN_WHEN_FULL: u64 = 8;
 /// About as many entries as fit.
 const ENTRIES_EXPECTED: usize = 1 << 15;
 
@@ -102,12 +106,15 @@ type References = Cache<OwnedKey, SeriesRef, ByBytes, BuildHasherDefault<Hashed>
 /// The series that were written last.
 pub(crate) struct SeriesCache {
     series: References,
+    /// Bytes of all entries that came, taken in or not.
+    came: AtomicU64,
 }
 
 impl Default for SeriesCache {
     fn default() -> Self {
         let (hasher, lifecycle) = (BuildHasherDefault::default(), DefaultLifecycle::default());
-        Self { series: Cache::with(ENTRIES_EXPECTED, BYTES_MAX, ByBytes, hasher, lifecycle) }
+        let series = Cache::with(ENTRIES_EXPECTED, BYTES_MAX, ByBytes, hasher, lifecycle);
+        Self { series, came: AtomicU64::new(0) }
     }
 }
 
@@ -118,6 +125,11 @@ impl SeriesCache {
 
     pub(super) fn insert(&self, key: &SeriesKey<'_>, series: SeriesRef) {
         let SeriesKey { hash, dialect, bytes } = *key;
+        let came = self.came.fetch_add(bytes.len() as u64 + ENTRY_BYTES, Ordering::Relaxed);
+        // By the bytes that came so far, which are as good as chance.
+        if came > BYTES_MAX && !(came ^ hash).is_multiple_of(TAKEN_WHEN_FULL) {
+            return;
+        }
         self.series.insert(OwnedKey { hash, dialect, bytes: bytes.into() }, series);
     }
 
