@@ -162,7 +162,7 @@ impl Engine {
     /// semantics of windows, groups and functions are in `docs/guide/aggregation.md`.
     ///
     /// ```no_run
-    /// # async fn example(engine: &tsdb_engine::Engine) -> tsdb_engine::Result<()> {
+    /// # async fn example(engine: &tsdb_engine::Engine) -> Result<(), Box<dyn std::error::Error>> {
     /// use futures::TryStreamExt;
     /// use tsdb_engine::tsdb_core::{TimeRange, parse_selector};
     /// use tsdb_engine::{AggregateFunction, Aggregation, QueryOptions};
