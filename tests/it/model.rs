@@ -19,7 +19,7 @@ use tsdb_engine::{
 use tsdb_testkit::strategies::{Script, matchers_for, script, time_range, timestamp};
 use tsdb_testkit::{FaultyStore, Oracle, SimDisk, StoreFault, assert_series_eq};
 
-use crate::ways::{Row, assert_rows_eq, check_limits, rows, rows_of};
+use crate::ways::{assert_rows_eq, check_limits, rows, rows_of};
 use held::Held;
 
 const DIR: &str = "/data";
@@ -175,8 +175,6 @@ struct Machine<'a> {
     engine: Engine,
     oracle: Oracle,
     held: Vec<Held>,
-    /// What was appended, in order.
-    appended: Vec<Row>,
     /// What is yet to be appended, the next one last.
     left: Vec<(&'a tsdb_core::Labels, i64, &'a SampleValue)>,
 }
@@ -192,7 +190,7 @@ impl Machine<'_> {
             Step::Compact => drop(retry(async || engine.compact().await).await),
             Step::Delete(range) => {
                 retry(async || engine.delete(&case.matchers, *range).await).await;
-                self.deleted(&case.matchers, *range);
+                self.oracle.delete(&case.matchers, *range);
             }
             Step::Expire(now_ms) => {
                 engine.seal().await.unwrap();
@@ -245,7 +243,7 @@ impl Machine<'_> {
                 let query = engine.query(&case.matchers, case.range, &QueryOptions::default());
                 let at_begin = rows(&self.oracle.select(&case.matchers, case.range));
                 // One that was begun before ends first.
-                let held = Held::begin(query, at_begin, self.appended.clone(), *take_first).await;
+                let held = Held::begin(query, at_begin, *take_first).await;
                 for held in std::mem::replace(&mut self.held, Vec::from_iter(held)) {
                     held.end().await;
                 }
@@ -260,7 +258,6 @@ impl Machine<'_> {
             let Some((labels, timestamp_ms, value)) = self.left.pop() else { break };
             batch.append_value(labels, timestamp_ms, value.clone()).unwrap();
             self.oracle.append(labels, timestamp_ms, value.clone());
-            self.appended.push((labels.clone(), timestamp_ms, value.clone()));
             self.held.iter_mut().for_each(|held| held.appended(labels, timestamp_ms, value));
         }
         batch.commit().unwrap();
@@ -269,12 +266,7 @@ impl Machine<'_> {
     async fn expire(&mut self, now_ms: i64) {
         let (engine, cutoff_ms) = (&self.engine, cutoff(&self.engine, now_ms));
         retry(async || engine.expire(now_ms).await).await;
-        self.deleted(&[], TimeRange::new(i64::MIN, cutoff_ms - 1));
-    }
-
-    fn deleted(&mut self, matchers: &[Matcher], range: TimeRange) {
-        self.oracle.delete(matchers, range);
-        self.held.iter_mut().for_each(|held| held.deleted(matchers, range));
+        self.oracle.delete(&[], TimeRange::new(i64::MIN, cutoff_ms - 1));
     }
 
     async fn limited(&self, series_max: u64, samples_max: u64) {
@@ -329,7 +321,7 @@ async fn run(case: &Case) {
     let engine = home.open().await;
     let left = case.script.iter().collect::<Vec<_>>().into_iter().rev().collect();
     let mut machine =
-        Machine { case, home, engine, oracle: Oracle::new(), held: Vec::new(), appended: Vec::new(), left };
+        Machine { case, home, engine, oracle: Oracle::new(), held: Vec::new(), left };
     for step in &case.steps {
         machine = machine.take(step).await;
         machine.check().await;

@@ -214,8 +214,7 @@ impl Engine {
     /// Deletes the samples in `range`, both ends inclusive, of the series that satisfy all `matchers` (an empty list is
     /// every series), in all tiers: durable, and in no answer that begins, when this returns. A sample that is appended
     /// later is visible. The bytes of cold files go at their next compaction; until then other tools that read the files see
-    /// the samples. A query that is under way meanwhile may have some of what is deleted, and in place of a value that was
-    /// in memory an older one that it had replaced.
+    /// the samples. A query that began before still has them.
     ///
     /// # Errors
     /// [`Error::Hot`], [`Error::Cold`]; then some of the samples may be deleted.

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use tsdb_core::{BlockId, Postings, Result, TimeRange};
+use tsdb_core::{BlockId, Result, TimeRange};
 
 use crate::HotOptions;
 use crate::blocks::BlockManager;
@@ -65,8 +65,7 @@ pub(crate) fn write_blocks(
     }
     let windows = Windows::new(options, size.time_range.end_ms);
     let registry = generation.registry();
-    let present = generation.present(&Postings::all(registry.len() as u32), TimeRange::ALL);
-    let mut series = SortedSeries::new(registry, present);
+    let mut series = SortedSeries::new(registry, generation.series());
     let (mut ids, mut samples) = (Vec::new(), 0);
     for (window, places) in places_by_window(generation, &series, windows)? {
         let id = BlockId {

@@ -25,7 +25,7 @@ use tsdb_vfs::Vfs;
 
 use crate::appender::Appender;
 use crate::blocks::{BlockManager, SealedBlock};
-use crate::head::{Generation, GenerationSize};
+use crate::head::{Generation, GenerationSize, View};
 use crate::options::SEAL_BYTES_DIVISOR;
 use crate::registry::{Registry, SeriesId};
 use crate::seal::write_blocks;
@@ -244,7 +244,7 @@ impl HotStore {
     pub fn snapshot(&self) -> HotSnapshot {
         let state = self.state.read();
         HotSnapshot {
-            generations: state.generations(),
+            generations: state.generations().iter().map(View::new).collect(),
             blocks: state.blocks.values().cloned().collect(),
             tombstones: state.tombstones.clone(),
         }
@@ -252,9 +252,8 @@ impl HotStore {
 
     /// Deletes the samples in `range`, both ends inclusive, of the series that satisfy all `matchers`: at once in the live
     /// generation, and behind a durable tombstone in everything older that this store holds. When this returns, the delete
-    /// is durable and no select that begins shows the samples; one that is appended later is visible. (A select that is
-    /// under way may show some, or what they had replaced.) After an error some of them may be deleted. Waits for a freeze,
-    /// not for a seal.
+    /// is durable and no select that begins shows the samples; one that is appended later is visible. A snapshot that was
+    /// taken before still has them. After an error some of them may be deleted. Waits for a freeze, not for a seal.
     ///
     /// Gives the sequence below which sources elsewhere (those that blocks were handed over to) have to delete, too. The
     /// bytes of a block keep what is deleted: whoever takes a block over reads it through
@@ -587,7 +586,12 @@ fn count_series(generations: &[Arc<Generation>], sizes: &[GenerationSize]) -> u6
     for same in by_registry(generations).collect::<Vec<_>>().into_iter().rev() {
         let registry = same[0].registry();
         let mut seen = vec![false; registry.len()];
-        same.iter().for_each(|generation| generation.mark_series(&mut seen));
+        for series in same.iter().flat_map(|generation| generation.series()) {
+            // One that was registered after the table was made is counted the next time.
+            if let Some(seen) = seen.get_mut(series.0 as usize) {
+                *seen = true;
+            }
+        }
         let in_newer = |series: usize| {
             newer.iter().any(|(other, seen)| {
                 let id = other.get(&registry.labels(SeriesId(series as u32)));

@@ -15,17 +15,20 @@
 //! It names the registry that its series numbers are of, and knows nothing else of labels, nor of files or the log.
 
 mod series;
+mod view;
 
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Condvar, Mutex};
-use tsdb_core::{Chunk, Matcher, Postings, Result, SampleValue, TimeRange};
+use tsdb_core::{Chunk, Matcher, Result, SampleValue, TimeRange};
 
 pub(crate) use series::{Applied, SeriesCopy};
+pub(crate) use view::View;
 
 use crate::batch::Batch;
 use crate::registry::{Registry, SeriesId};
 use series::SeriesData;
+use view::Epoch;
 
 /// Shards of a generation, a power of two: enough that the batches of a few dozen threads find free ones.
 const SHARDS: usize = 16;
@@ -71,6 +74,8 @@ pub(crate) struct Generation {
     shards: Box<[Shard]>,
     /// How many tickets were given in all: known once no more will be.
     tickets: OnceLock<u64>,
+    /// The one that views begin in. A delete ends it.
+    epoch: Mutex<Arc<Epoch>>,
 }
 
 #[derive(Debug, Default)]
@@ -137,10 +142,16 @@ impl ShardState {
         applied
     }
 
-    /// Removes the samples of a series in `range`; gives their number.
-    fn delete(&mut self, series: SeriesId, range: TimeRange) -> u64 {
+    /// Removes the samples of a series in `range`; gives their number. The series is left as it was with the epoch before.
+    fn delete(&mut self, series: SeriesId, range: TimeRange, before: Option<&Epoch>) -> u64 {
         let place = self.places.get(slot(series)).map_or(0, |&place| place as usize);
         let Some(data) = place.checked_sub(1).map(|place| &mut self.series[place]) else { return 0 };
+        if !data.time_range().overlaps(range) {
+            return 0;
+        }
+        if let Some(before) = before {
+            before.leave(series, data);
+        }
         let deleted = data.delete(range, &mut self.heap_bytes);
         self.occupied -= u64::from(deleted > 0 && data.is_empty());
         self.samples -= deleted;
@@ -152,7 +163,7 @@ impl Generation {
     /// A generation that lets batches in.
     pub(crate) fn new(sequence: u64, registry: Arc<Registry>) -> Self {
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Self { sequence, registry, shards, tickets: OnceLock::new() }
+        Self { sequence, registry, shards, tickets: OnceLock::new(), epoch: Mutex::default() }
     }
 
     /// A generation that gives tickets and keeps its batches waiting until it is opened.
@@ -209,28 +220,12 @@ impl Generation {
     /// Does a delete of the log at opening, when nobody else is there yet; gives the number of samples it removes.
     pub(crate) fn replay_delete(&self, matchers: &[Matcher], range: TimeRange) -> u64 {
         let series = self.registry.select(matchers);
-        series.iter().map(SeriesId).map(|id| self.shards[shard(id)].state.lock().delete(id, range)).sum()
+        series.iter().map(SeriesId).map(|id| self.shards[shard(id)].state.lock().delete(id, range, None)).sum()
     }
 
     /// The value of a series at a timestamp.
     pub(crate) fn get(&self, series: SeriesId, timestamp_ms: i64) -> Option<SampleValue> {
         self.shards[shard(series)].state.lock().get(series)?.get(timestamp_ms)
-    }
-
-    /// Those of `series` that have samples in `range`, or seem to: a gap between chunks is not looked for.
-    pub(crate) fn present(&self, series: &Postings, range: TimeRange) -> Vec<SeriesId> {
-        let mut by_shard = vec![Vec::new(); SHARDS];
-        series.iter().map(SeriesId).for_each(|id| by_shard[shard(id)].push(id));
-        for (shard, ids) in self.shards.iter().zip(&mut by_shard) {
-            let state = shard.state.lock();
-            ids.retain(|&id| state.get(id).is_some_and(|data| data.time_range().overlaps(range)));
-        }
-        by_shard.concat()
-    }
-
-    /// Handles of a series' samples in `range`; `None` if it has none at all.
-    pub(crate) fn copy(&self, series: SeriesId, range: TimeRange) -> Option<SeriesCopy> {
-        Some(self.shards[shard(series)].state.lock().get(series)?.copy(range))
     }
 
     /// A series' samples in `range` as chunks that do not reach outside it. For a frozen generation: it holds the shard
@@ -251,16 +246,18 @@ impl Generation {
         state.get(series).map_or(Ok(()), |data| data.for_each_range(long, with))
     }
 
-    /// Adds the generation's series to `series`, a table of which series were seen.
-    pub(crate) fn mark_series(&self, seen: &mut [bool]) {
+    /// The series that have samples.
+    pub(crate) fn series(&self) -> Vec<SeriesId> {
+        let mut series = Vec::new();
         for (index, shard) in self.shards.iter().enumerate() {
             let state = shard.state.lock();
-            for (slot, &place) in state.places.iter().enumerate().filter(|(_, place)| **place != 0) {
-                if let Some(seen) = seen.get_mut(slot * SHARDS + index) {
-                    *seen |= !state.series[place as usize - 1].is_empty();
-                }
-            }
+            let with_samples = |&(_, &place): &(usize, &u32)| {
+                place != 0 && !state.series[place as usize - 1].is_empty()
+            };
+            let places = state.places.iter().enumerate().filter(with_samples);
+            series.extend(places.map(|(slot, _)| SeriesId((slot * SHARDS + index) as u32)));
         }
+        series
     }
 
     /// How much the generation holds.
@@ -318,9 +315,12 @@ impl Ticket {
         let mut by_shard = vec![Vec::new(); SHARDS];
         let series = self.generation.registry.select(matchers);
         series.iter().map(SeriesId).for_each(|id| by_shard[shard(id)].push(id));
+        let before = Epoch::end(&self.generation.epoch);
         let mut deleted = 0;
         for series in by_shard {
-            self.pass_shard(|state| deleted += series.iter().map(|&id| state.delete(id, range)).sum::<u64>());
+            self.pass_shard(|state| {
+                deleted += series.iter().map(|&id| state.delete(id, range, before.as_deref())).sum::<u64>();
+            });
         }
         deleted
     }

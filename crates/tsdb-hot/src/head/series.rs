@@ -58,6 +58,16 @@ impl SeriesCopy {
         self.chunks.iter().map(Chunk::time_range).chain(late)
     }
 
+    /// Handles of those in `range`.
+    pub(crate) fn within(&self, range: TimeRange) -> Self {
+        let overlaps = |chunk: &&Chunk| chunk.time_range().overlaps(range);
+        let contains = |sample: &&(i64, SampleValue)| range.contains(sample.0);
+        Self {
+            chunks: self.chunks.iter().filter(overlaps).cloned().collect(),
+            late: self.late.iter().filter(contains).cloned().collect(),
+        }
+    }
+
     /// The samples in `range`, late ones merged in.
     pub(crate) fn decode(self, range: TimeRange) -> Result<SampleBuffer> {
         let mut samples = SampleBuffer::default();

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use tsdb_core::{Block, Deletes, Labels, Matcher, Postings, TimeRange};
 
 use super::{HotSource, Source};
-use crate::head::Generation;
+use crate::head::View;
 use crate::registry::{SeriesId, SortedSeries};
 use crate::{Error, Result};
 
@@ -29,9 +29,9 @@ impl HotSource {
                 };
                 read().map_err(|source| Error::block(block.path(), source))
             }
-            Source::Head { generation, .. } => {
-                let present = self.in_head(generation, matchers, range)?;
-                let mut series = SortedSeries::new(generation.registry(), present);
+            Source::Head { view, .. } => {
+                let present = self.in_head(view, matchers, range)?;
+                let mut series = SortedSeries::new(view.generation().registry(), present);
                 Ok((0..series.len()).map(|place| series.labels(place)).collect())
             }
         }
@@ -59,10 +59,10 @@ impl HotSource {
                 };
                 read().map_err(|source| Error::block(block.path(), source))
             }
-            Source::Head { generation, .. } => {
-                let present = self.in_head(generation, matchers, range)?;
+            Source::Head { view, .. } => {
+                let present = self.in_head(view, matchers, range)?;
                 let (mut seen, mut names) = (HashSet::new(), BTreeSet::new());
-                generation.registry().for_each(&present, |_, symbols, pairs| {
+                view.generation().registry().for_each(&present, |_, symbols, pairs| {
                     for name in pairs.iter().map(|&pair| symbols.name_of(pair)) {
                         if seen.insert(name) {
                             names.insert(symbols.name(name).to_owned());
@@ -95,10 +95,10 @@ impl HotSource {
                 };
                 read().map_err(|source| Error::block(block.path(), source))
             }
-            Source::Head { generation, .. } => {
-                let present = self.in_head(generation, matchers, range)?;
+            Source::Head { view, .. } => {
+                let present = self.in_head(view, matchers, range)?;
                 let (mut seen, mut values) = (HashSet::new(), BTreeSet::new());
-                generation.registry().for_each(&present, |_, symbols, pairs| {
+                view.generation().registry().for_each(&present, |_, symbols, pairs| {
                     let of_name = pairs.iter().find(|&&pair| symbols.name(symbols.name_of(pair)) == name);
                     if let Some(&pair) = of_name.filter(|&&pair| seen.insert(pair)) {
                         values.insert(symbols.value(pair).to_owned());
@@ -142,22 +142,17 @@ impl HotSource {
     }
 
     /// The series of a generation of the head.
-    fn in_head(
-        &self,
-        generation: &Generation,
-        matchers: &[Matcher],
-        range: TimeRange,
-    ) -> Result<Vec<SeriesId>> {
-        let registry = generation.registry();
-        let mut present = generation.present(&registry.select(matchers), range);
+    fn in_head(&self, view: &View, matchers: &[Matcher], range: TimeRange) -> Result<Vec<SeriesId>> {
+        let registry = view.generation().registry();
+        let mut present = view.present(&registry.select(matchers), range);
         // Asked after the presence, so that no sample can have come between that lies outside the range.
-        if range.covers(generation.size().time_range) && self.deletes.is_empty() {
+        if range.covers(view.generation().size().time_range) && self.deletes.is_empty() {
             return Ok(present);
         }
         let mut result = Ok(());
         present.retain(|&id| {
             let has_samples = || {
-                let Some(copy) = generation.copy(id, range) else { return Ok(false) };
+                let Some(copy) = view.copy(id, range) else { return Ok(false) };
                 if self.deletes.is_empty()
                     && let Some(certain) = meets(copy.ranges(), range)
                 {

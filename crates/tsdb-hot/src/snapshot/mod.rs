@@ -2,7 +2,7 @@
 //!
 //! A snapshot is a list of shared handles. A generation that is sealed while a snapshot holds it stays in memory until the
 //! snapshot is gone, so a sample is never missed and never seen twice by one snapshot. Samples committed to the live
-//! generation later may be seen.
+//! generation later may be seen; what is deleted later is still seen.
 //!
 //! Selects hold no lock while they decode: a series' chunks are taken as handles, one series at a time.
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tsdb_core::{Deletes, Matcher, Series, TimeRange, Tombstones};
 
 use crate::blocks::SealedBlock;
-use crate::head::Generation;
+use crate::head::View;
 use crate::registry::SortedSeries;
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct HotSnapshot {
     /// By sequence; the last one is live.
-    pub(crate) generations: Vec<Arc<Generation>>,
+    pub(crate) generations: Vec<View>,
     /// By identity.
     pub(crate) blocks: Vec<Arc<SealedBlock>>,
     pub(crate) tombstones: Tombstones,
@@ -34,10 +34,9 @@ impl HotSnapshot {
     #[must_use]
     pub fn sources(&self) -> Vec<HotSource> {
         let blocks = self.blocks.iter().map(|block| self.source(Source::Block(Arc::clone(block))));
-        let head = self.generations.iter().filter_map(|generation| {
-            let time_range = generation.size().time_range;
-            (!time_range.is_empty())
-                .then(|| self.source(Source::Head { generation: Arc::clone(generation), time_range }))
+        let head = self.generations.iter().filter_map(|view| {
+            let time_range = view.generation().size().time_range;
+            (!time_range.is_empty()).then(|| self.source(Source::Head { view: view.clone(), time_range }))
         });
         let mut sources: Vec<HotSource> = blocks.chain(head).collect();
         sources.sort_by_key(HotSource::sequence);
@@ -81,14 +80,14 @@ pub struct HotSource {
 #[derive(Clone, Debug)]
 enum Source {
     Block(Arc<SealedBlock>),
-    Head { generation: Arc<Generation>, time_range: TimeRange },
+    Head { view: View, time_range: TimeRange },
 }
 
 impl Source {
     fn sequence(&self) -> u64 {
         match self {
             Self::Block(block) => block.id().sequence,
-            Self::Head { generation, .. } => generation.sequence(),
+            Self::Head { view, .. } => view.generation().sequence(),
         }
     }
 
@@ -141,12 +140,12 @@ impl HotSource {
                 let ordinals = ordinals.iter().collect::<Vec<_>>().into_iter();
                 Select::Block { block: Arc::clone(block), ordinals }
             }
-            Source::Head { generation, .. } => {
-                let registry = generation.registry();
-                let present = generation.present(&registry.select(matchers), range);
+            Source::Head { view, .. } => {
+                let registry = view.generation().registry();
+                let present = view.present(&registry.select(matchers), range);
                 let series = SortedSeries::new(registry, present);
                 let places = 0..series.len();
-                Select::Head { generation: Arc::clone(generation), series: Box::new(series), places }
+                Select::Head { view: view.clone(), series: Box::new(series), places }
             }
         };
         Ok(SelectIter { select, range, deletes: self.deletes.clone() })
@@ -165,7 +164,7 @@ pub struct SelectIter {
 #[derive(Debug)]
 enum Select {
     Block { block: Arc<SealedBlock>, ordinals: std::vec::IntoIter<u32> },
-    Head { generation: Arc<Generation>, series: Box<SortedSeries>, places: Range<usize> },
+    Head { view: View, series: Box<SortedSeries>, places: Range<usize> },
 }
 
 impl Select {
@@ -186,9 +185,9 @@ impl Select {
                 };
                 Some(read().map_err(|source| Error::block(block.path(), source)))
             }
-            Self::Head { generation, series, places } => {
+            Self::Head { view, series, places } => {
                 let place = places.next()?;
-                let copy = generation.copy(series.series(place), range);
+                let copy = view.copy(series.series(place), range);
                 let samples =
                     copy.map_or_else(|| Ok(tsdb_core::SampleBuffer::default()), |copy| copy.decode(range));
                 Some(samples.map_err(Error::from).map(|samples| {
