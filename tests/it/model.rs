@@ -320,8 +320,7 @@ async fn run(case: &Case) {
     let home = Home { disk: SimDisk::new(), store: FaultyStore::new(), remote: case.remote };
     let engine = home.open().await;
     let left = case.script.iter().collect::<Vec<_>>().into_iter().rev().collect();
-    let mut machine =
-        Machine { case, home, engine, oracle: Oracle::new(), held: Vec::new(), left };
+    let mut machine = Machine { case, home, engine, oracle: Oracle::new(), held: Vec::new(), left };
     for step in &case.steps {
         machine = machine.take(step).await;
         machine.check().await;

@@ -63,6 +63,10 @@ impl VfsFile for WatchedFile {
         self.inner.append(bytes)
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        self.inner.reserve(len)
+    }
+
     fn sync(&self) -> io::Result<()> {
         (self.watch)(FsStep::Sync);
         self.inner.sync()

@@ -13,6 +13,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("create_is_exclusive", create_is_exclusive),
     ("appends_are_read_back", appends_are_read_back),
     ("an_open_file_can_be_cut_back", an_open_file_can_be_cut_back),
+    ("reserved_space_is_written_over", reserved_space_is_written_over),
     ("reads_are_exact", reads_are_exact),
     ("maps_are_whole", maps_are_whole),
     ("lists_are_sorted", lists_are_sorted),
@@ -77,6 +78,29 @@ fn an_open_file_can_be_cut_back(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
     assert_eq!(vfs.read(&path)?, b"whole,again", "the next append goes to the new end");
     expect_error(file.truncate(100), ErrorKind::InvalidInput, "a");
     assert_eq!(file.len(), 11, "a refused truncation changes nothing");
+    Ok(())
+}
+
+fn reserved_space_is_written_over(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
+    let path = dir.join("a");
+    let file = vfs.create(&path)?;
+    file.append(b"one")?;
+    file.reserve(200_000)?;
+    assert_eq!(file.len(), 3, "what is reserved does not count");
+    file.append(b"two")?;
+    file.sync()?;
+    let read = vfs.read(&path)?;
+    assert!(read.starts_with(b"onetwo"), "appends go on where they were");
+    assert!(read[6..].iter().all(|byte| *byte == 0), "what is reserved is zeros");
+    file.reserve(1_000)?;
+    assert_eq!(vfs.read(&path)?, read, "there are more than so many bytes");
+    expect_error(file.truncate(7), ErrorKind::InvalidInput, "a");
+    file.truncate(4)?;
+    assert_eq!(vfs.read(&path)?, b"onet", "a truncation takes back what is reserved");
+    file.append(b"her")?;
+    file.reserve(8)?;
+    file.append(b", and more")?;
+    assert_eq!(vfs.read(&path)?, b"onether, and more", "an append may end behind what is reserved");
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! the fsync of a directory have no portable form in the standard library.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ pub struct RealFs;
 impl Vfs for RealFs {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn VfsFile>> {
         let file = OpenOptions::new()
-            .append(true)
+            .write(true)
             .create_new(true)
             .open(path)
             .map_err(|e| path_error("create", path, e))?;
@@ -30,7 +30,7 @@ impl Vfs for RealFs {
             path: path.to_owned(),
             file,
             len: AtomicU64::new(0),
-            appending: Mutex::new(()),
+            appending: Mutex::default(),
         }))
     }
 
@@ -96,7 +96,7 @@ impl Vfs for RealFs {
     fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
         let cut = || {
             let file = OpenOptions::new().write(true).open(path)?;
-            shorten(&file, len)?;
+            shorten(&file, file.metadata()?.len(), len)?;
             file.sync_all()
         };
         cut().map_err(|e| path_error("truncate", path, e))
@@ -119,26 +119,30 @@ impl Vfs for RealFs {
     }
 }
 
+/// What [`VfsFile::reserve`] writes at once.
+const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
 /// A file open for appending. `len` is counted here rather than asked of the system at each append.
 #[derive(Debug)]
 struct RealFile {
     path: PathBuf,
     file: File,
     len: AtomicU64,
-    /// Held while the length changes, so that appends of several threads do not mix. A sync does not take it.
-    appending: Mutex<()>,
+    /// Where the zeros end that are reserved. Held while the length changes, so that appends of several threads do not mix.
+    /// A sync does not take it.
+    appending: Mutex<u64>,
 }
 
 impl RealFile {
-    fn appending(&self) -> MutexGuard<'_, ()> {
-        // The lock guards no data that a panic could have left half-changed.
+    fn appending(&self) -> MutexGuard<'_, u64> {
+        // What a panic leaves is no more than is reserved.
         self.appending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Like `write_all`, but counting: what a failed append left behind must be known to be taken back.
     fn write_all_counted(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match (&self.file).write(bytes) {
+            match self.file.write_at(bytes, self.len()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.len.fetch_add(written as u64, Ordering::Release);
@@ -158,15 +162,28 @@ impl VfsFile for RealFile {
         self.write_all_counted(bytes).map_err(|e| path_error("append to", &self.path, e))
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        let mut reserved = self.appending();
+        let mut end = self.len().max(*reserved);
+        while end < len {
+            let zeros = &ZEROS[..ZEROS.len().min((len - end) as usize)];
+            self.file.write_all_at(zeros, end).map_err(|e| path_error("reserve space in", &self.path, e))?;
+            end += zeros.len() as u64;
+            *reserved = end;
+        }
+        Ok(())
+    }
+
     fn sync(&self) -> io::Result<()> {
         // `fdatasync`: it covers the length, which is all the metadata that reading the bytes back needs.
         self.file.sync_data().map_err(|e| path_error("sync", &self.path, e))
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        let _guard = self.appending();
-        shorten(&self.file, len).map_err(|e| path_error("truncate", &self.path, e))?;
+        let mut reserved = self.appending();
+        shorten(&self.file, self.len(), len).map_err(|e| path_error("truncate", &self.path, e))?;
         self.len.store(len, Ordering::Release);
+        *reserved = 0;
         Ok(())
     }
 
@@ -210,9 +227,8 @@ struct RealLock {
 
 impl VfsLock for RealLock {}
 
-/// Shortens, and refuses to lengthen: `set_len` past the end would append zeros.
-fn shorten(file: &File, len: u64) -> io::Result<()> {
-    let now = file.metadata()?.len();
+/// Shortens a file of `now` bytes, and refuses to lengthen: `set_len` past the end would append zeros.
+fn shorten(file: &File, now: u64, len: u64) -> io::Result<()> {
     if len > now {
         let reason = format!("the file has {now} bytes, fewer than {len}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));

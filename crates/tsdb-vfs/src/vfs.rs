@@ -1,8 +1,8 @@
 //! The seam: what a storage engine needs of a file system, and when each thing is durable.
 //!
 //! Small on purpose. Files are written once, by appending, and then are immutable: there is no seek, no
-//! overwrite, no reopening for append. That is all a log and a set of immutable files need, and it is what a
-//! simulated disk can model exactly.
+//! overwrite (but of zeros that were reserved), no reopening for append. That is all a log and a set of immutable files
+//! need, and it is what a simulated disk can model exactly.
 //!
 //! # What is durable when
 //!
@@ -147,6 +147,18 @@ pub trait VfsFile: Debug + Send + Sync {
     /// [`VfsFile::len`] counts and [`VfsFile::truncate`] takes back.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes zeros behind the end, so that the file has `len` bytes on the disk, for appends to write over: a sync of those
+    /// has no metadata to write and does not wait for what else the file system is about to. Reserved bytes are not in
+    /// [`VfsFile::len`]; readers see them as zeros, and [`VfsFile::truncate`] takes them back. A crash may leave zeros before
+    /// bytes that were appended later and not synced. Does nothing where a file system has no use for it, or has so many.
+    ///
+    /// # Errors
+    /// Any I/O error (`StorageFull` when the disk is full): then less may be reserved.
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        let _ = len;
+        Ok(())
+    }
+
     /// Makes every byte whose `append` returned before this call durable. Does not cover the file's name.
     ///
     /// # Errors
@@ -154,7 +166,7 @@ pub trait VfsFile: Debug + Send + Sync {
     /// up the file.
     fn sync(&self) -> io::Result<()>;
 
-    /// Takes back the end of the file, down to `len` bytes, such as a half-written append. Durable after
+    /// Takes back the end of the file, down to `len` bytes, such as a half-written append, and all that is reserved. Durable after
     /// [`VfsFile::sync`]. The next append continues at `len`.
     ///
     /// # Errors

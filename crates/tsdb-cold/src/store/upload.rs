@@ -11,9 +11,9 @@ use tsdb_vfs::VfsFile;
 
 use super::{VfsStore, generic};
 
-/// Bytes after which the file is synced while it is written. What is written at once by one fsync at the end is in the way of
-/// every other fsync on the disk meanwhile: the log's, for which commits wait.
-const SYNC_BYTES: usize = 1 << 20;
+/// Bytes after which the file is synced while it is written: one fsync never has more to bring to the disk, where it is in the
+/// way of the log's, for which commits wait. Not fewer, for each makes the file system write its journal, too.
+const SYNC_BYTES: usize = 32 << 20;
 
 /// One object on its way: a file under `.tmp/` that takes its place when it is complete.
 #[derive(Debug)]

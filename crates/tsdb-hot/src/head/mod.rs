@@ -220,7 +220,11 @@ impl Generation {
     /// Does a delete of the log at opening, when nobody else is there yet; gives the number of samples it removes.
     pub(crate) fn replay_delete(&self, matchers: &[Matcher], range: TimeRange) -> u64 {
         let series = self.registry.select(matchers);
-        series.iter().map(SeriesId).map(|id| self.shards[shard(id)].state.lock().delete(id, range, None)).sum()
+        series
+            .iter()
+            .map(SeriesId)
+            .map(|id| self.shards[shard(id)].state.lock().delete(id, range, None))
+            .sum()
     }
 
     /// The value of a series at a timestamp.
@@ -251,9 +255,8 @@ impl Generation {
         let mut series = Vec::new();
         for (index, shard) in self.shards.iter().enumerate() {
             let state = shard.state.lock();
-            let with_samples = |&(_, &place): &(usize, &u32)| {
-                place != 0 && !state.series[place as usize - 1].is_empty()
-            };
+            let with_samples =
+                |&(_, &place): &(usize, &u32)| place != 0 && !state.series[place as usize - 1].is_empty();
             let places = state.places.iter().enumerate().filter(with_samples);
             series.extend(places.map(|(slot, _)| SeriesId((slot * SHARDS + index) as u32)));
         }

@@ -426,10 +426,18 @@ fn read_histogram(
 pub(crate) fn synced_after(segment: &[u8], offset: usize) -> Option<u64> {
     let mut head = 8u32.to_le_bytes().to_vec();
     head.push(RecordType::Synced as u8 | LAST_OF_GROUP);
-    let places = segment
+    let places = without_zeros(segment)
         .get(offset..)?
         .windows(head.len())
         .enumerate()
         .filter(|(_, window)| *window == head.as_slice());
     places.filter_map(|(place, _)| Record::decode(segment, offset + place).ok()?.0.synced()).max()
+}
+
+/// A segment without the zeros at its end: those of its last record, and those that were there before it was written.
+pub(crate) fn without_zeros(segment: &[u8]) -> &[u8] {
+    // In pieces, because most of a segment can be zeros.
+    let zeros = segment.rchunks(4096).take_while(|piece| piece.iter().all(|byte| *byte == 0));
+    let rest = &segment[..segment.len() - zeros.map(<[u8]>::len).sum::<usize>()];
+    &rest[..rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)]
 }

@@ -3,20 +3,22 @@
 //! ```text
 //! wal/<generation, 20 digits>-<number, 10 digits>.wal        a segment; each belongs to one head generation
 //! wal/<generation, 20 digits>-0000000000.sealed              the generation is in blocks; its segments are to be removed
+//! wal/next.prepared                                          zeros, to become the next segment
 //! ```
 //!
 //! - [`format`](self::format) is the bytes, [`writer`](self::writer) the group commit, [`replay`](self::replay) the way back,
 //!   [`repair`](self::repair) what can be done when that fails, [`interval`](self::interval) the thread behind
-//!   `WalSync::Interval`.
+//!   `WalSync::Interval`, [`prepared`](self::prepared) the one that fills the next segment with zeros.
 //! - A batch is one group of records: after a crash all of it is there or none. So is a delete.
 //! - A generation's segments are self-contained (the first use of a series in it logs the labels), so they are dropped as a
 //!   whole once the generation is sealed, and no checkpoint is needed.
-//! - Only the newest segment can have a torn tail: a segment is fsynced before the next one is created, and each names its
+//! - Only the newest segment can have a torn tail, or zeros behind its end: a segment is fsynced before the next one is created, and each names its
 //!   predecessor with its length. Any other fault is damage, and an error.
 
 mod apply;
 mod format;
 mod interval;
+mod prepared;
 mod repair;
 mod replay;
 mod varint;

@@ -3,7 +3,8 @@
 //! What can be wrong with a segment, and what is done:
 //!
 //! - The newest segment ends in a group that is not whole, and nothing says that those bytes were durable: a **torn
-//!   tail**, never acknowledged. It is cut, durably, before anything new is written.
+//!   tail**, never acknowledged. It is cut, durably, before anything new is written. So are the zeros of a segment that was
+//!   prepared.
 //! - The newest segment has no whole header and nothing after it: it was being created. It is removed.
 //! - Anything else (a fault in an older segment or before bytes that the log itself calls durable, a segment that is
 //!   missing or shorter than its successor says) is **damage**: an error that names file and offset. Nothing is changed.
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use tsdb_vfs::Vfs;
 
 use super::apply::Apply;
-use super::format::{HEADER_BYTES, Header, HeaderFault, Record, RecordType, synced_after};
+use super::format::{HEADER_BYTES, Header, HeaderFault, Record, RecordType, synced_after, without_zeros};
+use super::prepared::PREPARED_NAME;
 use super::{SegmentEnd, SegmentId, finish_drop};
 use crate::head::Generation;
 use crate::registry::{Registry, SeriesId};
@@ -111,6 +113,11 @@ pub(super) fn list(vfs: &dyn Vfs, dir: &Path, access: Access) -> io::Result<Segm
         match SegmentId::parse(&entry.name) {
             Some((id, false)) => drop(segments.insert(id)),
             Some((id, true)) => drop(sealed.insert(id)),
+            None if entry.name == PREPARED_NAME => {
+                if access == Access::Own {
+                    vfs.remove_file(&dir.join(PREPARED_NAME))?;
+                }
+            }
             None => tracing::warn!(
                 name = entry.name,
                 "a file in the log's directory is not a segment; it is left alone"
@@ -188,7 +195,7 @@ impl Reader<'_> {
                 fault.group
             }
         };
-        self.replay.torn_bytes += (bytes.len() - end) as u64;
+        self.replay.torn_bytes += without_zeros(bytes).len().saturating_sub(end) as u64;
         self.replay.newest = Some(SegmentEnd { id, bytes: end as u64 });
         self.replay.segments.insert(id, end as u64);
         self.replay.generations.last_mut().expect("invariant: a generation was just made").1 = id.number + 1;

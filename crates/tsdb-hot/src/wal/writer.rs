@@ -12,6 +12,9 @@
 //! durable, and a second fsync would not tell. Nothing that failed ever reaches the head, because memory is written after
 //! the log.
 //!
+//! **Prepared segments.** Where commits wait for fsyncs, a segment that has got a few mebibytes has the next one prepared
+//! ([`prepared`](super::prepared)). The first of a generation that is not prepared itself ends as soon as that is ready.
+//!
 //! Lock order: `io`, then `queue`.
 
 use std::collections::BTreeMap;
@@ -25,6 +28,7 @@ use parking_lot::{Condvar, Mutex};
 use tsdb_vfs::{Vfs, VfsFile};
 
 use super::format::{HEADER_BYTES, Header};
+use super::prepared::Prepared;
 use super::{GroupWriter, SegmentEnd, SegmentId, drop_generation};
 use crate::batch::Batch;
 use crate::error::is_full;
@@ -36,6 +40,11 @@ use crate::{Error, Result, WalSync};
 const GATHER_DIVISOR: u32 = 4;
 /// and no longer than this.
 const GATHER_MAX: Duration = Duration::from_millis(1);
+
+/// Segments shorter than this are not prepared, in bytes.
+const PREPARED_BYTES_MIN: u64 = 256 << 10;
+/// A segment that was not prepared has the next one prepared when it has so many bytes, or half of what it may have.
+const PREPARE_AFTER_BYTES: u64 = 4 << 20;
 
 /// The writing end of the log.
 #[derive(Debug)]
@@ -100,6 +109,8 @@ struct Io {
     previous: Option<SegmentEnd>,
     /// Segments in the directory with their bytes.
     segments: BTreeMap<SegmentId, u64>,
+    /// The next one.
+    prepared: Option<Prepared>,
     /// Commits up to this one were written, or failed.
     done: u64,
     /// Commits that failed, as closed ranges. Neighbours are joined, so that a full disk does not fill memory.
@@ -125,9 +136,23 @@ struct Segment {
     synced: u64,
     /// What the last record of durable bytes in it says.
     marked: u64,
+    /// Zeros lie behind its bytes.
+    prepared: bool,
 }
 
 impl Segment {
+    /// Makes its bytes durable, and that nothing lies behind them.
+    fn end(&mut self) -> io::Result<()> {
+        if self.prepared {
+            self.file.truncate(self.bytes)?;
+        } else if self.synced == self.bytes {
+            return Ok(());
+        }
+        self.file.sync()?;
+        (self.synced, self.prepared) = (self.bytes, false);
+        Ok(())
+    }
+
     /// Writes behind what is there. A write that failed for want of space is undone.
     fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         match self.file.append(bytes) {
@@ -135,10 +160,14 @@ impl Segment {
                 self.bytes += bytes.len() as u64;
                 Ok(())
             }
-            Err(error) => Err(match self.file.truncate(self.bytes) {
-                Ok(()) if is_full(&error) => Failure::Full(error.to_string().into()),
-                _ => Failure::Poisoned(error.to_string().into()),
-            }),
+            Err(error) => {
+                // That takes what is prepared, too.
+                self.prepared = false;
+                Err(match self.file.truncate(self.bytes) {
+                    Ok(()) if is_full(&error) => Failure::Full(error.to_string().into()),
+                    _ => Failure::Poisoned(error.to_string().into()),
+                })
+            }
         }
     }
 }
@@ -209,6 +238,7 @@ impl Wal {
             fresh_numbers: true,
             previous: start.previous,
             segments: start.segments,
+            prepared: None,
             done: 0,
             failed: Vec::new(),
             poisoned: None,
@@ -342,10 +372,12 @@ impl Wal {
         if bytes.is_empty() {
             return Ok(());
         }
-        let full = |segment: &Segment| {
-            segment.bytes > HEADER_BYTES as u64 && segment.bytes + bytes.len() as u64 > self.segment_bytes
+        let next_is_ready = io.prepared.as_mut().is_some_and(Prepared::is_ready);
+        let ends = |segment: &Segment| {
+            let is_full = segment.bytes + bytes.len() as u64 > self.segment_bytes;
+            segment.bytes > HEADER_BYTES as u64 && (is_full || (next_is_ready && !segment.prepared))
         };
-        if io.segment.as_ref().is_some_and(full) {
+        if io.segment.as_ref().is_some_and(ends) {
             self.close_segment(io)?;
         }
         if io.segment.is_none() {
@@ -360,13 +392,33 @@ impl Wal {
         segment.append(bytes)?;
         segment.marked = segment.synced;
         io.segments.insert(segment.id, segment.bytes);
+        if io.prepared.is_none() && self.wants_next(segment) {
+            match Prepared::start(&self.vfs, &self.dir, self.segment_bytes) {
+                Ok(prepared) => io.prepared = Some(prepared),
+                Err(error) => tracing::debug!(%error, "the next segment of the log is not prepared"),
+            }
+        }
         Ok(())
+    }
+
+    /// Whether it is time to prepare the segment after this one.
+    fn wants_next(&self, segment: &Segment) -> bool {
+        let half = self.segment_bytes / 2;
+        let enough = if segment.prepared { half } else { half.min(PREPARE_AFTER_BYTES) };
+        self.sync == WalSync::Always && self.segment_bytes >= PREPARED_BYTES_MIN && segment.bytes >= enough
     }
 
     fn create_segment(&self, io: &mut Io) -> io::Result<Segment> {
         let id = SegmentId { generation: io.generation, number: io.next_number };
         let path = self.dir.join(id.file_name());
         let header = Header { id, fresh_numbers: io.fresh_numbers, previous: io.previous }.encode();
+        let prepared = io.prepared.take_if(Prepared::has_ended).and_then(|prepared| {
+            prepared
+                .place(&header, &path)
+                .inspect_err(|error| tracing::debug!(%error, "the log goes on without a prepared segment"))
+                .ok()
+        });
+        let is_prepared = prepared.is_some();
         let create = || {
             let file = self.vfs.create(&path)?;
             file.append(&header)?;
@@ -374,7 +426,7 @@ impl Wal {
             self.vfs.sync_dir(&self.dir)?;
             Ok(file)
         };
-        let file = create().or_else(|error: io::Error| {
+        let file = prepared.map_or_else(create, Ok).or_else(|error: io::Error| {
             // What is there has no group in it: no commit came this far. Do not let it stand in the way of the next try.
             let removed = self.vfs.remove_file(&path);
             if error.kind() == io::ErrorKind::AlreadyExists && removed.is_ok() {
@@ -387,7 +439,7 @@ impl Wal {
         io.fresh_numbers = false;
         let bytes = header.len() as u64;
         io.segments.insert(id, bytes);
-        Ok(Segment { file, id, bytes, synced: bytes, marked: bytes })
+        Ok(Segment { file, id, bytes, synced: bytes, marked: bytes, prepared: is_prepared })
     }
 
     /// Makes the segment durable; a failure poisons.
@@ -403,13 +455,22 @@ impl Wal {
         Ok(())
     }
 
-    /// Makes the segment durable and ends it. The next write begins another.
+    /// Makes the segment durable and ends it. The next write begins another. A failure poisons.
     fn close_segment(&self, io: &mut Io) -> Result<(), Failure> {
-        self.sync_segment(io)?;
+        self.end_segment(io)?;
         if let Some(segment) = io.segment.take() {
             io.previous = Some(SegmentEnd { id: segment.id, bytes: segment.bytes });
         }
         Ok(())
+    }
+
+    /// Makes the segment durable, and that nothing lies behind it; a failure poisons.
+    fn end_segment(&self, io: &mut Io) -> Result<(), Failure> {
+        if let Some(message) = &io.poisoned {
+            return Err(Failure::Poisoned(Arc::clone(message)));
+        }
+        let ended = io.segment.as_mut().map_or(Ok(()), Segment::end);
+        ended.map_err(|error| Failure::Poisoned(error.to_string().into()))
     }
 
     /// Freezes the live generation, all of which is durable afterwards, and begins `next`. After an error the generation
@@ -505,9 +566,10 @@ impl Wal {
     }
 
     fn mark_the_end(&self, io: &mut Io) -> Result<(), Failure> {
+        io.prepared = None;
         self.sync_segment(io)?;
         let Some(segment) = io.segment.as_mut().filter(|segment| segment.marked != segment.synced) else {
-            return Ok(());
+            return self.end_segment(io);
         };
         let (mut mark, durable) = (GroupWriter::default(), segment.synced);
         mark.synced(durable);
@@ -519,7 +581,7 @@ impl Wal {
         }
         let (id, bytes) = (segment.id, segment.bytes);
         io.segments.insert(id, bytes);
-        self.sync_segment(io)
+        self.end_segment(io)
     }
 
     /// Removes a generation's segments: all of it is durable in blocks.

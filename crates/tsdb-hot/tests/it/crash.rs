@@ -10,7 +10,7 @@ use crate::support::{Cold, all, append, batch_range, numbered_batch, open, small
 
 /// What the script knows when it ends.
 #[derive(Debug, Default)]
-struct Account {
+pub(crate) struct Account {
     attempted: i64,
     acknowledged: BTreeSet<i64>,
     /// Batches of which a delete was tried, and of which it returned.
@@ -20,18 +20,23 @@ struct Account {
 }
 
 impl Account {
-    fn append(&mut self, store: &HotStore, batches: i64) {
+    pub(crate) fn append(&mut self, store: &HotStore, batches: i64) {
         for _ in 0..batches {
-            let number = self.attempted;
-            self.attempted += 1;
-            if append(store, &numbered_batch(number)).is_ok() {
-                self.acknowledged.insert(number);
-            }
+            self.append_by(|number| append(store, &numbered_batch(number)));
+        }
+    }
+
+    /// Appends the next batch by what is given.
+    pub(crate) fn append_by<T>(&mut self, append: impl FnOnce(i64) -> Result<T>) {
+        let number = self.attempted;
+        self.attempted += 1;
+        if append(number).is_ok() {
+            self.acknowledged.insert(number);
         }
     }
 
     /// Deletes a batch, by its time.
-    fn delete(&mut self, store: &HotStore, number: i64) {
+    pub(crate) fn delete(&mut self, store: &HotStore, number: i64) {
         self.deletes.insert(number);
         if self.cold.delete(store, &[], batch_range(number)).is_ok() {
             self.deleted.insert(number);
@@ -81,7 +86,7 @@ fn check(disk: &SimDisk, account: &Account) {
     assert_eq!(whole_batches(&merged, account.attempted + 1), want);
 }
 
-fn check_contents(store: &HotStore, account: &Account) -> BTreeSet<i64> {
+pub(crate) fn check_contents(store: &HotStore, account: &Account) -> BTreeSet<i64> {
     let merged = account.cold.merged(store, &[], TimeRange::ALL);
     let present = whole_batches(&merged, account.attempted);
     assert!(present.is_disjoint(&account.deleted), "{present:?} without {:?}", account.deleted);

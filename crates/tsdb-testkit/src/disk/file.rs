@@ -2,7 +2,8 @@
 //!
 //! Invariants: `stable <= durable.len()` and `stable <= current.len()`; the first `stable` bytes survive any crash
 //! as `durable` has them, and both have the same there but for the ranges that a failed sync doomed. Beyond lie, in
-//! `durable`, bytes that an unsynced truncation took back, and in `current`, bytes that no sync covered yet.
+//! `durable`, bytes that an unsynced truncation took back, or zeros that were reserved and written over since, and in
+//! `current`, bytes that no sync covered yet.
 
 use std::ops::Range;
 use std::sync::{Arc, Weak};
@@ -19,6 +20,8 @@ const SECTOR: usize = 512;
 pub(super) struct Contents {
     /// What reads see.
     current: Vec<u8>,
+    /// How many zeros are reserved at its end.
+    reserved: usize,
     /// What the last good sync made durable.
     durable: Vec<u8>,
     /// How far the two are known to agree.
@@ -44,6 +47,23 @@ impl Contents {
         &self.current
     }
 
+    /// How much was appended.
+    pub(super) fn len(&self) -> usize {
+        self.current.len() - self.reserved
+    }
+
+    /// How much an append of `len` bytes would make the file longer.
+    pub(super) fn growth(&self, len: usize) -> usize {
+        len.saturating_sub(self.reserved)
+    }
+
+    /// Reserves `len` more bytes; not durable.
+    pub(super) fn reserve(&mut self, len: usize) {
+        self.assert_not_mapped();
+        self.current.resize(self.current.len() + len, 0);
+        self.reserved += len;
+    }
+
     /// The contents as a map, which forbids changes while it lives.
     pub(super) fn map(&mut self) -> Bytes {
         let map = self.map.upgrade().unwrap_or_else(|| Arc::new(self.current.clone()));
@@ -54,13 +74,19 @@ impl Contents {
     /// Appends; not durable.
     pub(super) fn append(&mut self, bytes: &[u8]) {
         self.assert_not_mapped();
-        self.current.extend_from_slice(bytes);
+        let start = self.len();
+        let (over, behind) = bytes.split_at(bytes.len().min(self.reserved));
+        self.current[start..start + over.len()].copy_from_slice(over);
+        self.current.extend_from_slice(behind);
+        self.reserved -= over.len();
+        self.stable = self.stable.min(start);
     }
 
     /// Cuts; not durable.
     pub(super) fn truncate(&mut self, len: usize) {
         self.assert_not_mapped();
         self.current.truncate(len);
+        self.reserved = 0;
         self.stable = self.stable.min(len);
         for range in &mut self.doomed {
             range.end = range.end.min(len);
@@ -92,7 +118,7 @@ impl Contents {
             let mut image = self.current.clone();
             wipe(&mut image, &self.doomed);
             if !loss.keep_all() {
-                tear(&mut image, self.stable, loss);
+                self.tear(&mut image, loss);
             }
             image
         };
@@ -110,12 +136,36 @@ impl Contents {
     pub(super) fn fork(&self) -> Self {
         Self {
             current: self.current.clone(),
+            reserved: self.reserved,
             durable: self.durable.clone(),
             stable: self.stable,
             doomed: self.doomed.clone(),
             map: Weak::new(),
             modified_ms: self.modified_ms,
         }
+    }
+
+    /// Keeps a random part of what lies behind `stable`. Mostly the file ends there, or its length reached the disk but the
+    /// sectors did not, and zeros or garbage stand in their place; or one sector did not, and what follows it did. Reserved
+    /// space that was there stays there.
+    fn tear(&self, image: &mut Vec<u8>, loss: &mut Rng) {
+        let keep = self.stable + loss.below(image.len() - self.stable + 1);
+        match loss.below(5) {
+            0 | 1 => image.truncate(keep),
+            2 => {
+                let end = keep.next_multiple_of(SECTOR).min(image.len());
+                image[keep..end].fill(0);
+            }
+            kind => {
+                let end = (keep + 1 + loss.below(4 * SECTOR)).next_multiple_of(SECTOR).min(image.len());
+                image.truncate(end);
+                for byte in &mut image[keep..] {
+                    *byte = if kind == 3 { 0 } else { loss.byte() };
+                }
+            }
+        }
+        let there = self.durable.len().min(self.current.len());
+        image.extend_from_slice(self.durable.get(image.len()..there).unwrap_or_default());
     }
 
     fn assert_not_mapped(&self) {
@@ -126,21 +176,5 @@ impl Contents {
 fn wipe(bytes: &mut [u8], doomed: &[Range<usize>]) {
     for range in doomed {
         bytes[range.clone()].fill(0);
-    }
-}
-
-/// Keeps a random part of what lies behind `stable`. Half of the time the file ends there; otherwise its length
-/// reached the disk but the sectors did not, and zeros or garbage stand in their place.
-fn tear(image: &mut Vec<u8>, stable: usize, loss: &mut Rng) {
-    let keep = stable + loss.below(image.len() - stable + 1);
-    match loss.below(4) {
-        0 | 1 => image.truncate(keep),
-        kind => {
-            let end = (keep + 1 + loss.below(4 * SECTOR)).next_multiple_of(SECTOR).min(image.len());
-            image.truncate(end);
-            for byte in &mut image[keep..] {
-                *byte = if kind == 2 { 0 } else { loss.byte() };
-            }
-        }
     }
 }

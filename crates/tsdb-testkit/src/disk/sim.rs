@@ -149,15 +149,31 @@ impl State {
         Ok(inode)
     }
 
-    /// Appends what fits.
-    fn append(&mut self, contents: &mut Contents, bytes: &[u8]) -> io::Result<()> {
-        let fits = self.free_bytes.map_or(bytes.len(), |free| bytes.len().min(free as usize));
+    /// Takes as many of `len` bytes as fit.
+    fn take_free(&mut self, len: usize) -> usize {
+        let fits = self.free_bytes.map_or(len, |free| len.min(free as usize));
         if let Some(free) = &mut self.free_bytes {
             *free -= fits as u64;
         }
-        contents.append(&bytes[..fits]);
+        fits
+    }
+
+    /// Appends what fits.
+    fn append(&mut self, contents: &mut Contents, bytes: &[u8]) -> io::Result<()> {
+        let growth = contents.growth(bytes.len());
+        let lacking = growth - self.take_free(growth);
+        contents.append(&bytes[..bytes.len() - lacking]);
         contents.modified_ms = self.now_ms;
-        if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if lacking > 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    /// Reserves what fits, up to `len` bytes of the file.
+    fn reserve(&mut self, contents: &mut Contents, len: u64) -> io::Result<()> {
+        let lacking = (len as usize).saturating_sub(contents.current().len());
+        let fits = self.take_free(lacking);
+        contents.reserve(fits);
+        contents.modified_ms = self.now_ms;
+        if fits < lacking { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 
@@ -297,6 +313,10 @@ impl VfsFile for SimFile {
         state.append(&mut contents, bytes).map_err(|e| path_error("append to", &self.path, e))
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        self.disk.write("reserve space in", &self.path, |state, _| state.reserve(&mut self.inode.lock(), len))
+    }
+
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
         let mut contents = self.inode.lock();
@@ -315,7 +335,7 @@ impl VfsFile for SimFile {
     }
 
     fn len(&self) -> u64 {
-        self.inode.lock().current().len() as u64
+        self.inode.lock().len() as u64
     }
 }
 
@@ -360,7 +380,7 @@ impl Drop for SimLock {
 
 /// Shortens, and refuses to lengthen.
 fn shorten(contents: &mut Contents, len: u64, now_ms: i64) -> io::Result<()> {
-    let now = contents.current().len() as u64;
+    let now = contents.len() as u64;
     if len > now {
         let reason = format!("the file has {now} bytes, fewer than {len}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
