@@ -153,7 +153,7 @@ impl Catalog {
         if found == bytes {
             return Ok(());
         }
-        let found = CatalogSnapshot::decode(path.as_ref(), &found)?;
+        let mut found = CatalogSnapshot::decode(path.as_ref(), &found)?;
         if found.writer != self.writer {
             return Err(Error::Fenced { number: next.number });
         }
@@ -162,6 +162,7 @@ impl Catalog {
             number = found.number,
             "a catalog commit that was answered with an error was done after all"
         );
+        found.share_files(&self.snapshot());
         self.set_current(found);
         Err(error.into())
     }

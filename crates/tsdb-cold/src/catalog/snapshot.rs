@@ -3,7 +3,7 @@
 //! The object is `{"checksum":"<xxh3-64 of the snapshot's text, 16 hex digits>","snapshot":{...}}`: JSON, so
 //! that people and scripts can read it, with the checksum over the exact text of the second member.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -135,6 +135,17 @@ pub struct CatalogSnapshot {
 }
 
 impl CatalogSnapshot {
+    /// Holds the files that `before` has, too, as the same ones: by who holds a file it is known whether a query reads it.
+    pub(super) fn share_files(&mut self, before: &Self) {
+        let known: HashMap<&FileId, &Arc<ColdFile>> =
+            before.files.iter().map(|file| (&file.path, file)).collect();
+        for file in &mut self.files {
+            if let Some(known) = known.get(&file.path).filter(|known| **known == file) {
+                *file = Arc::clone(known);
+            }
+        }
+    }
+
     /// Numbers this edit of `previous` as its successor.
     pub(super) fn succeed(&mut self, previous: &Self, writer: &str) {
         self.format_version = CURRENT_VERSION;
@@ -250,7 +261,7 @@ mod label_bloom {
 
 /// Block ids as their display text.
 mod block_ids {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeSet, HashMap};
 
     use serde::{Deserialize, Deserializer, Serializer, de};
     use tsdb_core::BlockId;

@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use tsdb_cold::{ColdOptions, ColdTier, CompactionMode, Error, Progress, Unconverted, merge_series};
 use tsdb_core::{Matcher, TimeRange};
+use tsdb_testkit::{FaultyStore, StoreFault};
 
 use crate::support::{NOW, all, block, compact, convert, objects, open, values};
 
@@ -56,6 +57,33 @@ async fn a_running_query_keeps_what_it_reads() {
     drop(query);
     tier.remove_unneeded(&Unconverted::default()).await.unwrap();
     assert_eq!(objects(store.as_ref(), "data").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_turns_out_to_be_done_takes_nothing_from_a_running_query() {
+    let matchers: Arc<[Matcher]> = Arc::new([]);
+    let mut in_doubt = 0;
+    for operation in 0..12 {
+        let store = Arc::new(FaultyStore::new());
+        let tier = open(store.clone()).await.unwrap();
+        for sequence in 1..=2 {
+            convert(&tier, &[&block(sequence, 0, &["a"], sequence as f64)]).await.unwrap();
+            convert(&tier, &[&block(sequence, 86_400_000, &["b"], sequence as f64)]).await.unwrap();
+        }
+        let query = merge_series(tier.sources::<Error>(&matchers, TimeRange::ALL));
+        // The put is done and answers with an error, and cannot be read back: the next commit meets it.
+        store.fail_at(store.operations() + operation, StoreFault::DoneButFails);
+        store.fail_at(store.operations() + operation + 1, StoreFault::Fails);
+        for _ in 0..3 {
+            in_doubt += usize::from(compact(&tier).await.is_err());
+        }
+        store.heal();
+        compact(&tier).await.unwrap();
+        let read: Vec<_> = query.try_collect().await.unwrap();
+        let values: Vec<_> = read.into_iter().map(|series| series.samples.values).collect();
+        assert_eq!(values, [[2.0; 3], [2.0; 3]]);
+    }
+    assert!(in_doubt > 4, "{in_doubt}");
 }
 
 #[tokio::test]
