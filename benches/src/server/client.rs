@@ -22,14 +22,13 @@ impl Client {
         let request = self.agent.post(url).header("content-type", "application/x-protobuf");
         let request =
             request.header("content-encoding", "snappy").header("x-prometheus-remote-write-version", "0.1.0");
-        let mut response = request.send(body)?;
-        let status = response.status();
-        let body = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(format!("{url}: {status}: {}", String::from_utf8_lossy(&body)).into())
-        }
+        body_of(url, request.send(body)?)
+    }
+
+    /// Asks for a page. Gives the body of the answer, which has to be a good one.
+    pub(super) fn get(&self, url: &str, parameters: &[(&str, String)]) -> Result<Vec<u8>> {
+        let parameters = parameters.iter().map(|(name, value)| (*name, value));
+        body_of(url, self.agent.get(url).query_pairs(parameters).call()?)
     }
 
     /// Whether a page is there.
@@ -38,6 +37,16 @@ impl Client {
             let is_success = response.status().is_success();
             response.body_mut().read_to_vec().is_ok() && is_success
         })
+    }
+}
+
+fn body_of(url: &str, mut response: ureq::http::Response<ureq::Body>) -> Result<Vec<u8>> {
+    let status = response.status();
+    let body = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+    if status.is_success() {
+        Ok(body)
+    } else {
+        Err(format!("{url}: {status}: {}", String::from_utf8_lossy(&body)).into())
     }
 }
 

@@ -1,5 +1,5 @@
 //! The cases of `cargo xtask bench server`: remote write into servers in processes of their own, how long they need to be ready
-//! again, and remote read.
+//! again, remote read, and samples by selector.
 //!
 //! Every server gets the same bodies, made beforehand, over loopback connections that are kept, from 1 and from 4 senders. What
 //! counts is the processor time of the server alone, so that the senders, who run on the same machine, do not matter much.
@@ -8,6 +8,7 @@ mod bodies;
 mod client;
 mod ingest;
 mod programs;
+mod queries;
 mod reads;
 
 use std::error::Error;

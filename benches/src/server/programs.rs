@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tsdb_workload::Mixed;
 
 use super::Result;
 use super::client::Client;
@@ -60,10 +61,6 @@ impl Program {
 
     pub(super) fn name(&self) -> &'static str {
         self.kind.name()
-    }
-
-    pub(super) fn reads_remotely(&self) -> bool {
-        self.kind != Kind::VictoriaMetrics
     }
 
     /// Moves everything in the directory of our server, which is stopped, to Parquet.
@@ -162,6 +159,29 @@ impl Running {
     /// Where it answers remote reads.
     pub(super) fn read_url(&self) -> String {
         format!("{}/api/v1/read", self.url)
+    }
+
+    pub(super) fn reads_remotely(&self) -> bool {
+        self.kind != Kind::VictoriaMetrics
+    }
+
+    /// How it is asked for all samples of a selector, as JSON.
+    pub(super) fn samples_query(&self, selector: &str) -> (String, Vec<(&'static str, String)>) {
+        if self.kind == Kind::Prometheus {
+            // Raw samples come by an instant query for a range.
+            let after_s = Mixed::default().start_ms / 1000 + 3_900;
+            let parameters = vec![("query", format!("{selector}[2h]")), ("time", after_s.to_string())];
+            return (format!("{}/api/v1/query", self.url), parameters);
+        }
+        (format!("{}/api/v1/export", self.url), vec![("match[]", selector.to_owned())])
+    }
+
+    /// Has what was written shown to queries.
+    pub(super) fn settle(&self) -> Result<()> {
+        if self.kind == Kind::VictoriaMetrics {
+            Client::new().get(&format!("{}/internal/force_flush", self.url), &[])?;
+        }
+        Ok(())
     }
 
     /// CPU seconds so far.

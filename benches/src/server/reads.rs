@@ -1,4 +1,5 @@
-//! Remote read of one series: of an hour that lies in Parquet only, and of the head of Prometheus.
+//! Reading an hour over HTTP: ours lies in Parquet only, that of the peers where they have it. Remote read of one series is
+//! compared with Prometheus, which has it, too; selectors with all (`queries`).
 
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use super::Result;
 use super::bodies::Bodies;
 use super::client::{Client, send};
 use super::programs::{Program, Running};
+use super::queries;
 use crate::report::{Figure, Options, Report};
 
 /// The most milliseconds that half of the reads may take.
@@ -18,30 +20,48 @@ const BAR_MS: f64 = 0.4;
 const PLACE: &str = "over one loopback connection that is kept, from request to the last byte, 100 series in turn, wall time; tsdb \
                      from Parquet alone, after each was read once; Prometheus from its head";
 
-/// Reads from both servers, by both response types.
+/// Makes servers with an hour of samples, and reads from them.
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let scrapes = options.pick(240, 3);
-    let bodies = Bodies::mixed(options.pick(10_000, 1000), scrapes);
-    let rounds = options.pick(20, 1);
+    let (series, scrapes) = (options.pick(10_000, 1000), options.pick(240, 3));
+    let bodies = Bodies::mixed(series, scrapes);
     let (ours, dir) = (Program::tsdb()?, tempfile::tempdir()?);
     let server = ours.start(dir.path())?;
     send(&bodies, &server.write_url(), 4)?;
     server.stop()?;
     ours.flush(dir.path())?;
     let server = ours.start(dir.path())?;
-    let peers = Program::peers(options);
-    let peer_dir = tempfile::tempdir()?;
-    let peer = match peers.iter().find(|peer| peer.reads_remotely()) {
-        Some(peer) => {
-            let running = peer.start(peer_dir.path())?;
+    let (mut peers, mut dirs) = (Vec::new(), Vec::new());
+    for peer in Program::peers(options) {
+        let dir = tempfile::tempdir()?;
+        let started = peer.start(dir.path()).and_then(|running| {
             send(&bodies, &running.write_url(), 4)?;
-            Some((peer.name(), running))
+            running.settle()?;
+            Ok(running)
+        });
+        match started {
+            Ok(running) => peers.push((peer.name(), running)),
+            Err(error) => eprintln!("reads: {} is left out: {error}", peer.name()),
         }
-        None => None,
-    };
+        dirs.push(dir);
+    }
+    remote_read(options, report, &server, &peers, &bodies, scrapes)?;
+    queries::run(options, report, &server, &peers, &bodies.some, series)
+}
+
+/// Reads one series, by both response types.
+fn remote_read(
+    options: &Options,
+    report: &mut Report,
+    server: &Running,
+    peers: &[(&str, Running)],
+    bodies: &Bodies,
+    scrapes: usize,
+) -> Result<()> {
+    let rounds = options.pick(20, 1);
+    let peer = peers.iter().find(|(_, peer)| peer.reads_remotely());
     for (kind, accepted) in [("samples", SAMPLES), ("streamed chunks", STREAMED_XOR_CHUNKS)] {
-        let own = latencies_ms(&server, &bodies.some, scrapes, accepted, rounds)?;
-        let peer = match &peer {
+        let own = latencies_ms(server, &bodies.some, scrapes, accepted, rounds)?;
+        let peer = match peer {
             Some((name, running)) => {
                 Some((*name, latencies_ms(running, &bodies.some, scrapes, accepted, rounds)?))
             }

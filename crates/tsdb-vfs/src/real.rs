@@ -120,7 +120,7 @@ impl Vfs for RealFs {
 }
 
 /// What [`VfsFile::reserve`] writes at once.
-const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A file open for appending. `len` is counted here rather than asked of the system at each append.
 #[derive(Debug)]

@@ -261,7 +261,7 @@ mod label_bloom {
 
 /// Block ids as their display text.
 mod block_ids {
-    use std::collections::{BTreeSet, HashMap};
+    use std::collections::BTreeSet;
 
     use serde::{Deserialize, Deserializer, Serializer, de};
     use tsdb_core::BlockId;
