@@ -1,4 +1,4 @@
-//! The cases of `bench-core` under criterion, for statistics and comparisons over time:
+//! The cases of `bench core` under criterion, for statistics and comparisons over time:
 //! `cargo bench -p tsdb-benches --bench core`.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

@@ -1,6 +1,6 @@
 //! A measured process: how parent and child speak.
 //!
-//! The child is the same program, called as `child ROLE DIR COUNT`. It prints one line, an object of names and numbers. A
+//! The child is the same program, called as `NAME child ROLE DIR COUNT` with the benchmark's name. It prints one line, an object of names and numbers. A
 //! number that this machine cannot give is left out.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,8 @@ pub(crate) fn run(args: &[String], of: impl FnOnce(&str, &Path, u64) -> Result<N
 /// Runs a child to its end.
 pub(crate) fn call(role: &str, dir: &Path, count: u64) -> Result<Numbers> {
     let mut command = Command::new(std::env::current_exe()?);
-    numbers_of(command.args(["child", role]).arg(dir).arg(count.to_string()))
+    let name = std::env::args().nth(1).unwrap_or_default();
+    numbers_of(command.args([name.as_str(), "child", role]).arg(dir).arg(count.to_string()))
         .map_err(|error| format!("the child `{role}`: {error}").into())
 }
 

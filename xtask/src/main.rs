@@ -126,7 +126,7 @@ enum Task {
         #[arg(long, value_name = "SECONDS", default_value_t = test::SOAK_SECONDS)]
         seconds: u32,
     },
-    /// Run benchmark programs of `benches/`: `core` is the program `bench-core`
+    /// Run benchmarks of `benches/`: `core` is `bench core` of its program
     Bench {
         /// Which ones; all of them if none is named
         #[arg(value_name = "NAME")]

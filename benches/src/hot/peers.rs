@@ -80,7 +80,7 @@ fn run_tsink(options: &Options, report: &mut Report) -> Result<()> {
 /// What a peer gives; `None` if it is not asked for or fails.
 fn measured<T>(options: &Options, name: &str, measure: impl FnOnce(&Path) -> Result<T>) -> Option<T> {
     let measured = measure(options.peer(name)?);
-    measured.inspect_err(|error| eprintln!("bench-hot: {name} failed and is left out: {error}")).ok()
+    measured.inspect_err(|error| eprintln!("bench hot: {name} failed and is left out: {error}")).ok()
 }
 
 /// Samples for a CPU second of `promtool tsdb bench write`, between two numbers of scrapes.

@@ -21,7 +21,7 @@ pub(super) fn run(
 ) -> Result<()> {
     let Some(tsdb) = std::env::var_os(TSDB) else {
         eprintln!(
-            "bench-query: {TSDB} names no binary (`cargo xtask bench` builds one); whole processes are left out"
+            "bench query: {TSDB} names no binary (`cargo xtask bench` builds one); whole processes are left out"
         );
         return Ok(());
     };

@@ -68,7 +68,7 @@ fn measure(case: &Case, bodies: &Bodies, options: &Options, report: &mut Report)
         for (peer, costs) in peers.iter().zip(&mut peer_costs) {
             match ingest(peer, bodies, case.senders) {
                 Ok(cost) => costs.push(cost),
-                Err(error) => eprintln!("bench-server: {} failed and is left out: {error}", peer.name()),
+                Err(error) => eprintln!("bench server: {} failed and is left out: {error}", peer.name()),
             }
         }
     }

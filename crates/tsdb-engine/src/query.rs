@@ -312,7 +312,8 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 /// The answer of a query, as a stream of series: label-sorted, each once, with the samples in the range; or of groups of
-/// series, with their windows. It ends at its first error. Dropped, it ends at once.
+/// series, with their windows. It ends at its first error. Dropped, it begins nothing more: what other threads are decoding for
+/// it by then, a few hundred thousand rows at most, they end.
 pub struct Query {
     series: Within<Series>,
 }

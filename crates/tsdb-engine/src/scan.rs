@@ -71,7 +71,7 @@ pub enum LabelProjection {
 }
 
 /// The answer of a scan, as a stream of record batches of one schema. It ends at its first error, which comes after all rows
-/// of the series before it. Dropped, it ends at once.
+/// of the series before it. Dropped, it ends as a [`Query`](crate::Query) does.
 pub struct Scan {
     query: Query,
     columns: Columns,

@@ -1,5 +1,5 @@
-//! The benchmarks: the programs `bench-NAME` of `benches/`, a brief run of everything to see that it works, and the page
-//! of figures that a run of all of them writes.
+//! The benchmarks: those of the program of `benches/`, a brief run of everything to see that it works, and the page of figures
+//! that a run of all of them writes.
 
 mod figures;
 mod page;
@@ -16,31 +16,33 @@ use crate::python;
 use crate::run::{Cmd, Failure, Result};
 use crate::workspace::{BENCHES, Workspace};
 
-/// What the names of the programs begin with.
-const PREFIX: &str = "bench-";
-/// The programs that measure Python packages beside ours.
-const WITH_PYTHON: &[&str] = &["bench-cold-file", "bench-parquet", "bench-query"];
-/// The programs that run the binary.
-const WITH_BINARY: &[&str] = &["bench-query", "bench-server"];
+/// The program.
+const PROGRAM: &str = "bench";
+/// The benchmarks, as the program knows them.
+const NAMES: &[&str] = &["cold-file", "core", "hot", "lifecycle", "parquet", "query", "server"];
+/// Those that measure Python packages beside ours.
+const WITH_PYTHON: &[&str] = &["cold-file", "parquet", "query"];
+/// Those that run the binary.
+const WITH_BINARY: &[&str] = &["query", "server"];
 /// The page of figures; the directory of what it is made from; that directory as the page names it; the figures in it.
 const PAGE: &str = "docs/benchmarks.md";
 const PAGE_DIR: &str = "docs/benchmarks";
 const PLOTS: &str = "benchmarks";
 const FIGURES: &str = "figures.jsonl";
-/// Where such a program looks for the Python that has them.
+/// Where such a benchmark looks for the Python that has them.
 const PEERS_PYTHON: &str = "TSDB_PEERS_PYTHON";
 
-/// Runs each program once with `--smoke`, and each criterion target with `--test`.
+/// Runs each benchmark once with `--smoke`, and each criterion target with `--test`.
 pub(crate) fn smoke(workspace: &Workspace) -> Result<()> {
-    for program in programs(workspace)? {
-        command(workspace, program)?.arg("--smoke").run()?;
+    for name in NAMES {
+        command(workspace, name)?.arg("--smoke").run()?;
     }
     workspace.cargo().args(["bench", "-p", BENCHES, "--benches", "--", "--test"]).run()
 }
 
 /// What to run, and where the figures go.
 pub(crate) struct Plan<'a> {
-    /// The programs by their short names; none is all of them.
+    /// The benchmarks; none is all of them.
     pub(crate) names: &'a [String],
     /// A file for the figures, one JSON object a line.
     pub(crate) json: Option<&'a Path>,
@@ -50,16 +52,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) write: bool,
 }
 
-/// Runs the programs.
+/// Runs the benchmarks.
 pub(crate) fn run(workspace: &Workspace, plan: &Plan<'_>) -> Result<()> {
-    let programs = programs(workspace)?;
-    let chosen = choose(&programs, plan.names)?;
+    let chosen = choose(NAMES, plan.names)?;
     let peers = if plan.peers { peers::arguments(workspace) } else { Vec::new() };
     let json = plan.json.map(start_file).transpose()?;
-    for program in chosen {
-        let own = start_file(&workspace.target.join(format!("{program}.jsonl")))?;
-        let mut command = command(workspace, program)?.args(&peers).arg("--json").arg(&own);
-        if WITH_PYTHON.contains(&program) {
+    for name in chosen {
+        let own = start_file(&workspace.target.join(format!("bench-{name}.jsonl")))?;
+        let mut command = command(workspace, name)?.args(&peers).arg("--json").arg(&own);
+        if WITH_PYTHON.contains(&name) {
             match python::environment(workspace) {
                 Ok(program) => command = command.env(PEERS_PYTHON, program),
                 Err(reason) => eprintln!("xtask: the Python packages are not measured: {reason}"),
@@ -71,13 +72,13 @@ pub(crate) fn run(workspace: &Workspace, plan: &Plan<'_>) -> Result<()> {
             write(file, &format!("{}{lines}", read(file)?))?;
         }
         if plan.write {
-            keep(workspace, program.trim_start_matches(PREFIX), &lines)?;
+            keep(workspace, name, &lines)?;
         }
     }
     Ok(())
 }
 
-/// Replaces a program's figures in the documentation, and what is drawn and written from all of them.
+/// Replaces a benchmark's figures in the documentation, and what is drawn and written from all of them.
 fn keep(workspace: &Workspace, bench: &str, lines: &str) -> Result<()> {
     let dir = workspace.root.join(PAGE_DIR);
     fs::create_dir_all(&dir).map_err(|error| Failure::doing(format!("making {PAGE_DIR}"), error))?;
@@ -106,10 +107,10 @@ fn write(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).map_err(|error| Failure::doing(format!("writing {}", file.display()), error))
 }
 
-/// Runs a program with the arguments that are added.
-fn command(workspace: &Workspace, program: &str) -> Result<Cmd> {
-    let command = workspace.cargo().args(["run", "--release", "-p", BENCHES, "--bin", program, "--"]);
-    if WITH_BINARY.contains(&program) {
+/// Runs a benchmark with the arguments that are added.
+fn command(workspace: &Workspace, name: &str) -> Result<Cmd> {
+    let command = workspace.cargo().args(["run", "--release", "-p", BENCHES, "--bin", PROGRAM, "--", name]);
+    if WITH_BINARY.contains(&name) {
         return Ok(command.env(TSDB_BIN, binary::tsdb(workspace)?));
     }
     Ok(command)
@@ -121,21 +122,15 @@ fn start_file(file: &Path) -> Result<std::path::PathBuf> {
     started.map_err(|error| Failure::doing(format!("cannot write {}", file.display()), error))
 }
 
-fn programs(workspace: &Workspace) -> Result<Vec<&str>> {
-    let benches = workspace.member(BENCHES)?;
-    Ok(benches.targets_of("bin").filter(|name| name.starts_with(PREFIX)).collect())
-}
-
-fn choose<'a>(programs: &[&'a str], names: &[String]) -> Result<Vec<&'a str>> {
+fn choose<'a>(known: &[&'a str], names: &[String]) -> Result<Vec<&'a str>> {
     if names.is_empty() {
-        return Ok(programs.to_vec());
+        return Ok(known.to_vec());
     }
     let find = |name: &String| {
-        let found = programs.iter().find(|program| program.strip_prefix(PREFIX) == Some(name.as_str()));
-        found.copied().ok_or_else(|| {
-            let known: Vec<_> = programs.iter().filter_map(|program| program.strip_prefix(PREFIX)).collect();
-            Failure::new(format!("no benchmark `{name}`; there are: {}", known.join(", ")))
-        })
+        let found = known.iter().find(|known| *known == name);
+        found
+            .copied()
+            .ok_or_else(|| Failure::new(format!("no benchmark `{name}`; there are: {}", known.join(", "))))
     };
     names.iter().map(find).collect()
 }
@@ -145,11 +140,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_are_chosen_by_their_short_names() {
-        let programs = ["bench-core", "bench-cold"];
-        assert_eq!(choose(&programs, &[]).unwrap(), programs);
-        assert_eq!(choose(&programs, &["cold".to_owned()]).unwrap(), ["bench-cold"]);
-        let failure = choose(&programs, &["warm".to_owned()]).unwrap_err();
+    fn benchmarks_are_chosen_by_name() {
+        let known = ["core", "cold"];
+        assert_eq!(choose(&known, &[]).unwrap(), known);
+        assert_eq!(choose(&known, &["cold".to_owned()]).unwrap(), ["cold"]);
+        let failure = choose(&known, &["warm".to_owned()]).unwrap_err();
         assert_eq!(failure.to_string(), "no benchmark `warm`; there are: core, cold");
     }
 }

@@ -1,4 +1,4 @@
-//! tsink as a peer of `bench-hot`: the same data by label sets, in a process of its own, which prints its numbers as one
+//! tsink as a peer of `bench hot`: the same data by label sets, in a process of its own, which prints its numbers as one
 //! JSON object.
 //!
 //! `append SERIES SCRAPES BATCH` appends to known series of the mixed workload, `many COUNT BATCH` makes series with a
