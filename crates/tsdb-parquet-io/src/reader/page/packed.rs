@@ -6,7 +6,7 @@ pub(super) const GROUP: usize = 32;
 /// Unpacks a group of numbers of `width` bits, at most 64, from its `4 * width` bytes.
 #[inline]
 pub(super) fn unpack(packed: &[u8], width: u8) -> [u64; GROUP] {
-    // A function for each width, in which every place is known: a fifth of the work of computing them.
+    // A function for each width, in which every place is known, so that none is computed.
     macro_rules! by_width {
         ($($width:literal)*) => {
             match width {
