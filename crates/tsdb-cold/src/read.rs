@@ -21,7 +21,7 @@ pub(crate) fn file_source(
     let file = Arc::clone(file);
     let sequence = file.max_sequence;
     let series = reader.select(matchers, range).map(move |series| {
-        let mut series = series.map_err(Error::file(&file.path.path()))?;
+        let mut series = series.map_err(|error| Error::file(&file.path.path())(error))?;
         deletes.apply(&series.labels, &mut series.samples);
         Ok(series)
     });

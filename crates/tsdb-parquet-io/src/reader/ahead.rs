@@ -2,7 +2,8 @@
 //!
 //! A step is work of bounded size that needs no more input: its pages are in memory, and what it gives is taken in order. So
 //! threads change neither answers nor what is read. The threads are the caller's: this crate knows of no runtime, and where a
-//! step cannot be started (all places are taken, there is no thread to be had) it is decoded by whoever asks for it.
+//! step cannot be started (all places are taken, there is no thread to be had), or no thread has begun it when its turn comes, it
+//! is decoded by whoever asks for it.
 //!
 //! Places are counted over all readers that share a [`ReadAhead`], until the result of a step is taken or dropped: this bounds
 //! processors and memory. A step whose reader is dropped before it has begun does nothing.

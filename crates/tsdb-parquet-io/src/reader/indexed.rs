@@ -17,11 +17,10 @@ use parquet::arrow::ProjectionMask;
 use tsdb_core::{Matcher, Postings, SampleBuffer, Series, TimeRange};
 use tsdb_schema::{HISTOGRAM_COLUMN, TIMESTAMP_COLUMN, VALUE_COLUMN};
 
-use super::ahead::Started;
 use super::blocks::IndexReader;
 use super::pages::{NumberPages, PageRun, ToRead};
 use super::series::append;
-use super::step::{Part, Step, Wanted};
+use super::step::{Part, Planned, Step, Wanted};
 use super::{ParquetReader, ReadRequest};
 use crate::series_index::{ResolvedSeries, Selection, SeriesLookup};
 use crate::{Error, Result};
@@ -36,12 +35,13 @@ const READ_BYTES: u64 = 1 << 20;
 /// Rows that are read at a time, about, 2 MiB of samples: a merge holds a step of each of its files, and samples that
 /// compress to next to nothing would be more than memory holds.
 const READ_ROWS: u64 = 128 << 10;
-/// Rows of pages that are decoded at a time, about: where few rows of each page are wanted, the pages are what takes memory.
+/// Rows of pages that are decoded in one step, about: where few rows of each page are wanted, the pages are the work.
 const PAGE_ROWS: u64 = 512 << 10;
 /// Steps of one reader that are under way ahead of the one that is asked for: others have a share of the threads, too.
 const STEPS_AHEAD: usize = 2;
-/// Rows that must be left to read for a step to be decoded ahead: fewer are decoded sooner than another thread has woken.
-const AHEAD_ROWS: u64 = 64 << 10;
+/// Rows of pages that must be left to decode for a step to be decoded ahead: fewer are decoded sooner than another thread has
+/// woken.
+const AHEAD_PAGE_ROWS: u64 = 128 << 10;
 /// Rows with histograms, which may take kilobytes each, that are read at a time, about.
 const HISTOGRAM_ROWS: u64 = 8 * 1024;
 /// A series of no more rows is read as a whole: to look at its timestamps first would cost another request.
@@ -72,6 +72,7 @@ pub(super) fn series(
             resolved: VecDeque::new(),
             ready: Vec::new().into_iter(),
             rows_left: 0,
+            page_rows_each: 0,
             steps: VecDeque::new(),
             failed: None,
             pages,
@@ -92,28 +93,14 @@ struct Indexed {
     resolved: VecDeque<ResolvedSeries>,
     /// Rows of `resolved`.
     rows_left: u64,
+    /// Rows of pages that were read for each row of the last step, about: two where all rows are wanted, many where few are.
+    page_rows_each: u64,
     ready: std::vec::IntoIter<Series>,
     /// Steps whose series come next.
     steps: VecDeque<Planned>,
     /// Why no step comes behind those.
     failed: Option<Error>,
     pages: NumberPages,
-}
-
-/// A step, and perhaps a thread that is at it.
-struct Planned {
-    step: Arc<Step>,
-    started: Option<Started<Result<Vec<Series>>>>,
-}
-
-impl Planned {
-    async fn finish(self) -> Result<Vec<Series>> {
-        let done = match self.started {
-            Some(started) => started.finish().await,
-            None => None,
-        };
-        done.unwrap_or_else(|| self.step.run())
-    }
 }
 
 impl Indexed {
@@ -137,18 +124,18 @@ impl Indexed {
             }
             (None, Some(error)) => return Err(error),
             (None, None) => match self.plan().await? {
-                Some(step) => Planned { step: Arc::new(step), started: None },
+                Some(step) => Planned::new(step),
                 None => return Ok(None),
             },
         };
         // The first series are not to wait for more than one read behind theirs.
         let steps_max = if is_first { 1 } else { STEPS_AHEAD };
         while self.steps.len() < steps_max
-            && self.steps.back().is_none_or(|last| last.started.is_some())
+            && self.steps.back().is_none_or(Planned::is_started)
             && self.is_much_left()
         {
             let step = match self.plan().await {
-                Ok(Some(step)) => Arc::new(step),
+                Ok(Some(step)) => step,
                 Ok(None) => break,
                 // What was read before the error comes before it.
                 Err(error) => {
@@ -156,11 +143,7 @@ impl Indexed {
                     break;
                 }
             };
-            let started = self.reader.ahead.start({
-                let step = Arc::clone(&step);
-                move || step.run()
-            });
-            self.steps.push_back(Planned { step, started });
+            self.steps.push_back(Planned::new(step).start(&self.reader.ahead));
         }
         Ok(Some(next))
     }
@@ -169,7 +152,8 @@ impl Indexed {
     fn is_much_left(&self) -> bool {
         self.failed.is_none()
             && self.reader.ahead.has_place()
-            && (self.rows_left >= AHEAD_ROWS || self.unresolved.len() >= STEP_GROWTH)
+            && (self.rows_left.saturating_mul(self.page_rows_each) >= AHEAD_PAGE_ROWS
+                || self.unresolved.len() >= STEP_GROWTH)
     }
 
     /// Resolves the next series; false when there are none.
@@ -252,6 +236,7 @@ impl Indexed {
             }
             step.series.push(Wanted { series, parts: first..step.parts.len(), samples: None });
         }
+        self.page_rows_each = read.page_rows.div_ceil(all_rows.max(1));
         Ok(needs_times)
     }
 

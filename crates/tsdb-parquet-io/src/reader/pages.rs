@@ -59,6 +59,12 @@ impl PageRun {
         self.column
     }
 
+    /// Lets go of the pages in front of `place`, from which no more is taken. So a page's memory is there for the next one.
+    pub(super) fn forget_before(&mut self, place: usize) {
+        let past = self.pages[..place].iter_mut().rev();
+        past.map_while(|page| page.slot.take()).for_each(drop);
+    }
+
     /// Appends the numbers of `rows` of a row group to `out`. `places` are the pages that hold them.
     pub(super) fn take<N: Number>(
         &self,

@@ -2,14 +2,65 @@
 //! more, so it can be taken on any thread.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tsdb_core::{SampleBuffer, Series, TimeRange};
 
+use super::ahead::{ReadAhead, Started};
 use super::pages::PageRun;
 use crate::series_index::ResolvedSeries;
 use crate::{Error, Result};
 
-/// Series with the pages that hold their rows.
+/// A step, and perhaps a thread that is at it.
+pub(super) struct Planned {
+    path: String,
+    step: Arc<Unbegun>,
+    started: Option<Started<Option<Result<Vec<Series>>>>>,
+}
+
+impl Planned {
+    pub(super) fn new(step: Step) -> Self {
+        Self { path: step.path.clone(), step: Arc::new(Unbegun(Mutex::new(Some(step)))), started: None }
+    }
+
+    /// Has another thread take the step, if there is one to be had.
+    pub(super) fn start(mut self, ahead: &ReadAhead) -> Self {
+        let step = Arc::clone(&self.step);
+        self.started = ahead.start(move || step.run());
+        self
+    }
+
+    pub(super) fn is_started(&self) -> bool {
+        self.started.is_some()
+    }
+
+    /// What the step comes to. A thread that has not begun it is not waited for.
+    pub(super) async fn finish(self) -> Result<Vec<Series>> {
+        if let Some(done) = self.step.run() {
+            return done;
+        }
+        let done = match self.started {
+            Some(started) => started.finish().await.flatten(),
+            None => None,
+        };
+        done.unwrap_or_else(|| {
+            Err(Error::damaged(&self.path, "the thread that decoded a part of it gave up"))
+        })
+    }
+}
+
+/// A step for whoever begins it first.
+struct Unbegun(Mutex<Option<Step>>);
+
+impl Unbegun {
+    /// What the step comes to; nothing when it was begun before.
+    fn run(&self) -> Option<Result<Vec<Series>>> {
+        let step = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        step.map(Step::run)
+    }
+}
+
+/// Series with the pages that hold their rows. Taking it uses it up, so that each page goes as soon as nothing more is wanted of it.
 pub(super) struct Step {
     pub(super) path: String,
     pub(super) range: TimeRange,
@@ -43,18 +94,31 @@ pub(super) struct Part {
 
 impl Step {
     /// The series with their samples in the range; those without any are left out.
-    pub(super) fn run(&self) -> Result<Vec<Series>> {
+    pub(super) fn run(mut self) -> Result<Vec<Series>> {
         let mut ready = Vec::with_capacity(self.series.len());
-        for wanted in &self.series {
-            let samples = match &wanted.samples {
-                Some(samples) => samples.clone(),
-                None => self.floats(wanted)?,
+        for mut wanted in std::mem::take(&mut self.series) {
+            let samples = match wanted.samples.take() {
+                Some(samples) => samples,
+                None => {
+                    self.forget_before(&wanted);
+                    self.floats(&wanted)?
+                }
             };
             if !samples.is_empty() {
-                ready.push(Series { labels: wanted.series.labels.clone(), samples });
+                ready.push(Series { labels: wanted.series.labels, samples });
             }
         }
         Ok(ready)
+    }
+
+    /// Lets go of the pages that only series before `wanted` have rows in.
+    fn forget_before(&mut self, wanted: &Wanted) {
+        let Some(first) = self.parts_of(wanted).next() else { return };
+        let (timestamps, values) = (first.timestamps.start, first.values.start);
+        self.timestamps.forget_before(timestamps);
+        if let Some(run) = &mut self.values {
+            run.forget_before(values);
+        }
     }
 
     /// The parts of a series that have rows.

@@ -1,10 +1,10 @@
 //! Large selections with threads that decode ahead, and without: the same answers at the same cost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
-use tsdb_core::{Matcher, TimeRange};
+use tsdb_core::{MatchOp, Matcher, TimeRange};
 use tsdb_parquet_io::{ParquetConfig, ReadAhead};
 use tsdb_testkit::assert_series_eq;
 
@@ -45,6 +45,37 @@ async fn threads_change_neither_answers_nor_what_is_read() {
         assert_eq!(select(&small, &some, TimeRange::ALL).await.unwrap().len(), 1);
         assert_eq!(started.load(Ordering::Relaxed), steps);
     }
+}
+
+#[tokio::test]
+async fn few_rows_of_many_pages_are_decoded_ahead() {
+    let (_, file) = write(ParquetConfig::default(), &metric("m", 6_000, 100)).unwrap();
+    let matchers = [Matcher::new(MatchOp::Regex, "instance", "host-...50").unwrap()];
+    let alone = open(file.clone()).await.unwrap();
+    let expected = select(&alone, &matchers, TimeRange::ALL).await.unwrap();
+    assert_eq!(expected.len(), 60);
+    let (ahead, started) = threads(2);
+    let beside = open(file).await.unwrap().with_read_ahead(ahead);
+    assert_series_eq(&select(&beside, &matchers, TimeRange::ALL).await.unwrap(), &expected);
+    assert_eq!(beside.statistics(), alone.statistics());
+    assert!(started.load(Ordering::Relaxed) > 0);
+}
+
+#[tokio::test]
+async fn a_thread_that_does_not_begin_is_not_waited_for() {
+    let series = metric("m", 3_000, 100);
+    let (_, file) = write(ParquetConfig::default(), &series).unwrap();
+    let queue: Arc<Mutex<Vec<Box<dyn FnOnce() + Send>>>> = Arc::default();
+    let to = Arc::clone(&queue);
+    let ahead = ReadAhead::new(2, move |work| {
+        to.lock().unwrap().push(work);
+        true
+    });
+    let reader = open(file).await.unwrap().with_read_ahead(ahead);
+    assert_series_eq(&select(&reader, &[], TimeRange::ALL).await.unwrap(), &series);
+    let begun_too_late = std::mem::take(&mut *queue.lock().unwrap());
+    assert!(!begun_too_late.is_empty());
+    begun_too_late.into_iter().for_each(|work| work());
 }
 
 #[tokio::test]

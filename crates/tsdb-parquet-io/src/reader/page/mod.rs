@@ -8,6 +8,7 @@
 mod header;
 mod hybrid;
 mod numbers;
+mod packed;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::hybrid::{References, Run, for_each_run, unpack};
-use super::{PAGE_BYTES_MAX, PageResult, RawPage, split};
+use super::{PAGE_BYTES_MAX, PageResult, RawPage, packed, split};
 use crate::varint::{read_varint, unzigzag};
 
 /// Parquet's numbers for page types and encodings.
@@ -219,7 +219,7 @@ fn levels(body: &[u8], rows: usize) -> PageResult<Levels> {
 fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
     let mut reader = Varints { rest: bytes };
     let (block, miniblocks, total) = (reader.usize()?, reader.usize()?, reader.usize()?);
-    let first = reader.zigzag()?;
+    let first = reader.zigzag()?.cast_unsigned();
     if total != len
         || miniblocks == 0
         || block == 0
@@ -241,9 +241,9 @@ fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
         return Ok(out);
     }
     let mut last = first;
-    out.push(last.cast_unsigned());
+    out.push(last);
     while out.len() < len {
-        let min = reader.zigzag()?;
+        let min = reader.zigzag()?.cast_unsigned();
         for &width in reader.take(miniblocks)? {
             let left = len - out.len();
             if left == 0 {
@@ -252,48 +252,20 @@ fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
             if width > 64 {
                 return Err(format!("differences of {width} bits"));
             }
-            let packed = reader.take(usize::from(width) * miniblock / 8)?;
-            let mut next = |difference: u64| {
-                last = last.wrapping_add(min).wrapping_add(difference.cast_signed());
-                last.cast_unsigned()
-            };
-            let count = miniblock.min(left);
-            match width {
-                0 => out.extend((0..count).map(|_| next(0))),
-                8 => out.extend(packed[..count].iter().map(|&byte| next(u64::from(byte)))),
-                16 => {
-                    let pairs = &packed.as_chunks::<2>().0[..count];
-                    out.extend(pairs.iter().map(|&pair| next(u64::from(u16::from_le_bytes(pair)))));
+            let mut rest = reader.take(usize::from(width) * miniblock / 8)?;
+            for at in (0..miniblock.min(left)).step_by(packed::GROUP) {
+                let (group, others) = rest.split_at(usize::from(width) * packed::GROUP / 8);
+                let mut numbers = packed::unpack(group, width);
+                for number in &mut numbers {
+                    last = last.wrapping_add(min).wrapping_add(*number);
+                    *number = last;
                 }
-                _ => out.extend((0..count).map(|index| next(number_at(packed, width, index)))),
+                out.extend_from_slice(&numbers[..packed::GROUP.min(left - at)]);
+                rest = others;
             }
         }
     }
     Ok(out)
-}
-
-/// The number at `index` of a packed part.
-#[inline]
-fn number_at(packed: &[u8], width: u8, index: usize) -> u64 {
-    if width == 0 {
-        return 0;
-    }
-    let bit = index * usize::from(width);
-    // At most 56 bits behind at most 7 fit a word.
-    if width <= 56
-        && let Some(word) = packed.get(bit / 8..).and_then(|from| from.first_chunk::<8>())
-    {
-        return (u64::from_le_bytes(*word) >> (bit % 8)) & (u64::MAX >> (64 - u32::from(width)));
-    }
-    let mut word = [0; 16];
-    match packed.get(bit / 8..bit / 8 + 16) {
-        Some(from) => word.copy_from_slice(from),
-        None => {
-            let from = &packed[bit / 8..];
-            word[..from.len()].copy_from_slice(from);
-        }
-    }
-    (u128::from_le_bytes(word) >> (bit % 8)) as u64 & (u64::MAX >> (64 - u32::from(width)))
 }
 
 struct Varints<'a> {
