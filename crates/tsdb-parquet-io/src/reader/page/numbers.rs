@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::delta::Deltas;
 use super::hybrid::{References, Run, for_each_run, unpack};
-use super::{PAGE_BYTES_MAX, PageResult, RawPage, packed, split};
-use crate::varint::{read_varint, unzigzag};
+use super::{PAGE_BYTES_MAX, PageResult, RawPage, split};
 
 /// Parquet's numbers for page types and encodings.
 const DATA_PAGE: i64 = 0;
@@ -69,7 +69,7 @@ enum Numbers {
         at: usize,
         len: usize,
     },
-    Decoded(Vec<u64>),
+    Deltas(Deltas),
     References {
         dictionary: Arc<[u64]>,
         references: References,
@@ -124,7 +124,7 @@ impl NumberPage {
                 whole(&body)?;
                 Numbers::Split { body, at, len }
             }
-            DELTA_BINARY_PACKED => Numbers::Decoded(delta(&body[at..], len)?),
+            DELTA_BINARY_PACKED => Numbers::Deltas(Deltas::new(body, at, len)?),
             RLE_DICTIONARY => {
                 let dictionary = dictionary.ok_or("references without a dictionary")?;
                 let references = References::new(body, at, len)?;
@@ -147,9 +147,7 @@ impl NumberPage {
                 out.extend(numbers.iter().map(|&number| N::from_bits(u64::from_le_bytes(number))));
             }
             Numbers::Split { body, at, len } => split::join(&body[*at..], *len, start..end, out),
-            Numbers::Decoded(numbers) => {
-                out.extend(numbers[start..end].iter().map(|&number| N::from_bits(number)));
-            }
+            Numbers::Deltas(deltas) => deltas.take(start..end, out)?,
             Numbers::References { dictionary, references } => {
                 references.take(start..end, dictionary, out)?;
             }
@@ -213,82 +211,4 @@ fn levels(body: &[u8], rows: usize) -> PageResult<Levels> {
         nulls.clear();
     }
     Ok(Levels { nulls, numbers, end: 4 + length })
-}
-
-/// Decodes DELTA_BINARY_PACKED.
-fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
-    let mut reader = Varints { rest: bytes };
-    let (block, miniblocks, total) = (reader.usize()?, reader.usize()?, reader.usize()?);
-    let first = reader.zigzag()?.cast_unsigned();
-    if total != len
-        || miniblocks == 0
-        || block == 0
-        || block / miniblocks % 32 != 0
-        || block % miniblocks != 0
-        || block > 1 << 16
-    {
-        return Err(format!(
-            "{total} differences in blocks of {block} and {miniblocks} parts, where {len} should be"
-        ));
-    }
-    let miniblock = block / miniblocks;
-    // A block takes a byte, and one for the width of each part: no room is made for what cannot be there.
-    if len.saturating_sub(1).div_ceil(block) > reader.rest.len() / (1 + miniblocks) {
-        return Err(format!("{len} numbers in {} bytes of differences", reader.rest.len()));
-    }
-    let mut out = Vec::with_capacity(len);
-    if len == 0 {
-        return Ok(out);
-    }
-    let mut last = first;
-    out.push(last);
-    while out.len() < len {
-        let min = reader.zigzag()?.cast_unsigned();
-        for &width in reader.take(miniblocks)? {
-            let left = len - out.len();
-            if left == 0 {
-                break;
-            }
-            if width > 64 {
-                return Err(format!("differences of {width} bits"));
-            }
-            let mut rest = reader.take(usize::from(width) * miniblock / 8)?;
-            for at in (0..miniblock.min(left)).step_by(packed::GROUP) {
-                let (group, others) = rest.split_at(usize::from(width) * packed::GROUP / 8);
-                let mut numbers = packed::unpack(group, width);
-                for number in &mut numbers {
-                    last = last.wrapping_add(min).wrapping_add(*number);
-                    *number = last;
-                }
-                out.extend_from_slice(&numbers[..packed::GROUP.min(left - at)]);
-                rest = others;
-            }
-        }
-    }
-    Ok(out)
-}
-
-struct Varints<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Varints<'a> {
-    fn take(&mut self, len: usize) -> PageResult<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or("differences that are cut off")?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn varint(&mut self) -> PageResult<u64> {
-        let value = read_varint(|| PageResult::Ok(self.take(1)?[0]))?;
-        Ok(value.ok_or("a difference of more than 64 bits")?)
-    }
-
-    fn usize(&mut self) -> PageResult<usize> {
-        usize::try_from(self.varint()?).map_err(|e| e.to_string())
-    }
-
-    fn zigzag(&mut self) -> PageResult<i64> {
-        self.varint().map(unzigzag)
-    }
 }
