@@ -52,6 +52,12 @@ impl<'a> Appender<'a> {
         self.batch.knows(series)
     }
 
+    /// Whether the head had never seen a series before this batch began.
+    #[must_use]
+    pub fn is_new(&self, series: SeriesRef) -> bool {
+        self.batch.is_new(series)
+    }
+
     /// Adds a sample to a series that was appended to before.
     ///
     /// # Errors

@@ -32,11 +32,15 @@ pub struct SeriesRef {
 pub struct Appender<'a> {
     store: &'a HotStore,
     batch: Batch,
+    /// Series that were registered before.
+    series_before: usize,
 }
 
 impl<'a> Appender<'a> {
     pub(crate) fn new(store: &'a HotStore) -> Self {
-        Self { store, batch: Batch::new(store.live_registry()) }
+        let registry = store.live_registry();
+        let series_before = registry.len();
+        Self { store, batch: Batch::new(registry), series_before }
     }
 
     /// Adds a sample. `timestamp_ms` counts milliseconds since the Unix epoch; any order of arrival is fine. Returns the
@@ -93,6 +97,12 @@ impl<'a> Appender<'a> {
         series.registry == self.batch.registry().id()
     }
 
+    /// Whether the head had never seen a series before this batch began.
+    #[must_use]
+    pub fn is_new(&self, series: SeriesRef) -> bool {
+        self.knows(series) && series.series.0 as usize >= self.series_before
+    }
+
     /// The number of samples in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -114,7 +124,7 @@ impl<'a> Appender<'a> {
     /// [`Error::DuplicateSample`] under [`DuplicatePolicy::Reject`]. [`Error::RecordTooLarge`]. [`Error::Io`].
     /// [`Error::ReadOnly`].
     pub fn commit(self) -> Result<Committed> {
-        let Self { store, mut batch } = self;
+        let Self { store, mut batch, .. } = self;
         store.check_writable()?;
         if batch.is_empty() {
             return Ok(Committed::default());

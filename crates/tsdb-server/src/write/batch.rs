@@ -181,7 +181,7 @@ impl<'a> Batch<'a> {
         let series = self.appender.append_value(&labels, timestamp_ms, value)?;
         self.current = Current::Known(series);
         let bytes = if self.dialect == Dialect::Canonical { labels.as_bytes() } else { &self.key };
-        self.cache.insert(&SeriesKey::new(self.dialect, bytes), series);
+        self.cache.insert(&SeriesKey::new(self.dialect, bytes), series, self.appender.is_new(series));
         Ok(())
     }
 
