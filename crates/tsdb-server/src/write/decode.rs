@@ -142,6 +142,9 @@ fn labels_v1<'a>(message: &'a [u8], scattered: &'a mut Vec<u8>) -> Read<(&'a [u8
 }
 
 fn label(message: &[u8]) -> Read<(&str, &str)> {
+    if let Some(label) = short_label(message) {
+        return Ok(label);
+    }
     let (mut name, mut text) = ("", "");
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {
@@ -152,6 +155,17 @@ fn label(message: &[u8]) -> Read<(&str, &str)> {
         }
     }
     Ok((name, text))
+}
+
+/// A label as nearly all are: a name and a value, in this order, each with a length of one byte. Such lengths are text, too, so
+/// that one look tells whether all of it is.
+fn short_label(message: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(message).ok()?;
+    let &[0x0a, name_len @ 0..0x80, ..] = message else { return None };
+    let (name, rest) = text[2..].split_at_checked(usize::from(name_len))?;
+    let &[0x12, value_len @ 0..0x80, ..] = rest.as_bytes() else { return None };
+    let value = &rest[2..];
+    (value.len() == usize::from(value_len)).then_some((name, value))
 }
 
 fn metadata_v1<S: Sink>(message: &[u8], sink: &mut S) -> Result<(), S::Stop> {
