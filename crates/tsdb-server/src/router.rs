@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use crate::{ServerState, api, auth, health, metrics, remote_read, write};
 
 /// The routes of the server, for a program that listens by itself. Such a program sees to limits on connections and on the
-/// time that a head may take; bodies are bounded here.
+/// time that a head may take; bodies are bounded here. In a runtime of several threads it must not be served from a `LocalSet`.
 pub fn router(state: Arc<ServerState>) -> Router {
     let guarded = api::routes()
         .route("/api/v1/write", post(write::write))

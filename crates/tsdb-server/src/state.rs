@@ -1,9 +1,10 @@
 //! What all requests share: the engine, the settings, the bounds.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio::time::timeout;
 use tsdb_engine::{Clock, Engine, SystemClock};
@@ -150,16 +151,26 @@ impl ServerState {
     }
 }
 
-/// Does work that blocks, or that keeps a processor busy, on a thread where it is in nobody's way. It is done to its end, also
-/// when the client has gone.
+/// Does work that blocks, or that keeps a processor busy, where it is in nobody's way. It is done to its end, also when the
+/// client has gone.
+///
+/// A worker of the runtime does it itself and leaves its other tasks to another thread: the one that has the request has the
+/// answer, without being woken for it. Where there is no such worker, the work goes to a thread of its own.
 pub(crate) async fn off_the_runtime<T, W>(work: W) -> Result<T, Refusal>
 where
     T: Send + 'static,
     W: FnOnce(&Handle) -> T + Send + 'static,
 {
     let handle = Handle::current();
-    tokio::task::spawn_blocking(move || work(&handle)).await.map_err(|error| {
-        tracing::error!(%error, "a request was not done to its end");
+    let done = match handle.runtime_flavor() {
+        RuntimeFlavor::MultiThread => {
+            let in_place = || tokio::task::block_in_place(|| work(&handle));
+            std::panic::catch_unwind(AssertUnwindSafe(in_place)).map_err(|_| "it panicked".to_owned())
+        }
+        _ => tokio::task::spawn_blocking(move || work(&handle)).await.map_err(|error| error.to_string()),
+    };
+    done.map_err(|error| {
+        tracing::error!(error, "a request was not done to its end");
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the request was not done: see the server's log")
     })
 }

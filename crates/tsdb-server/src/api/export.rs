@@ -20,7 +20,7 @@ use tsdb_text::jsonl;
 use crate::ServerState;
 use crate::params::Params;
 use crate::reply::Refusal;
-use crate::streaming::ahead;
+use crate::streaming;
 
 /// Bytes that are collected before they are given on.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -36,10 +36,8 @@ async fn begin(state: Arc<ServerState>, request: Request) -> Result<Response<Bod
     let params = Params::of(&state, request).await?;
     let (selectors, range) = (params.some_selectors()?, params.range()?);
     let turn = state.query_turn().await?;
-    let mut chunks = ahead(Export { state, selectors, range, next: 0, query: None }.chunks(), turn);
-    // Only now is there a status code to choose.
-    let first = chunks.next().await.transpose()?;
-    let chunks = stream::iter(first.map(Ok)).chain(chunks).map(|chunk| {
+    let chunks = Export { state, selectors, range, next: 0, query: None }.chunks();
+    let chunks = streaming::begin(chunks, turn).await?.map(|chunk| {
         chunk.map_err(|refusal| {
             tracing::warn!(error = refusal.reason, "an export ends in the middle");
             io::Error::other(refusal.reason)

@@ -37,7 +37,7 @@ use self::request::ReadRequest;
 use crate::ServerState;
 use crate::reply::Refusal;
 use crate::state::off_the_runtime;
-use crate::streaming::ahead;
+use crate::streaming::begin;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const SNAPPY: HeaderValue = HeaderValue::from_static("snappy");
@@ -82,10 +82,7 @@ async fn respond(server: &Arc<ServerState>, body: Body) -> Result<Response<Body>
             Ok(with_headers(headers, Body::from_stream(pieces)))
         }
         ResponseType::StreamedXorChunks => {
-            let mut frames = ahead(frames::stream(held, queries, options), turn);
-            // Only now is there a status code to choose.
-            let first = frames.next().await.transpose()?;
-            let frames = stream::iter(first.map(Ok)).chain(frames).inspect(|frame| {
+            let frames = begin(frames::stream(held, queries, options), turn).await?.inspect(|frame| {
                 if let Err(error) = frame {
                     tracing::warn!(%error, "a remote read ends in the middle of its answer");
                 }
