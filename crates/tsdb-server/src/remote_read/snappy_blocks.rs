@@ -36,9 +36,9 @@ impl SnappyBlocks {
         // The first one is for the length of the whole.
         Self {
             encoder: Encoder::new(),
-            compressed: vec![0; snap::raw::max_compress_len(PIECE_BYTES)],
+            compressed: Vec::new(),
             done: vec![Bytes::new()],
-            rest: Vec::with_capacity(PIECE_BYTES),
+            rest: Vec::new(),
             content_bytes: 0,
         }
     }
@@ -89,6 +89,9 @@ impl SnappyBlocks {
         if self.rest.is_empty() {
             return;
         }
+        // Most responses are small: no more room is made than their pieces need.
+        let room = self.compressed.len().max(snap::raw::max_compress_len(self.rest.len()));
+        self.compressed.resize(room, 0);
         let block_bytes = self.encoder.compress(&self.rest, &mut self.compressed);
         let block_bytes = block_bytes.expect("invariant: the buffer has room for what a piece compresses to");
         let length_bytes = prost::encoding::encoded_len_varint(self.rest.len() as u64);

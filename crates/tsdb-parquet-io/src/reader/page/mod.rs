@@ -5,6 +5,7 @@
 //! are touched. Everything comes from checksummed bytes, and yet nothing is trusted: what does not fit is an error text,
 //! which the caller puts beside the file's path.
 
+mod delta;
 mod header;
 mod hybrid;
 mod numbers;

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::delta::Deltas;
 use super::hybrid::{References, Run, for_each_run, unpack};
 use super::{PAGE_BYTES_MAX, PageResult, RawPage, split};
-use crate::varint::{read_varint, unzigzag};
 
 /// Parquet's numbers for page types and encodings.
 const DATA_PAGE: i64 = 0;
@@ -69,7 +69,7 @@ enum Numbers {
         at: usize,
         len: usize,
     },
-    Decoded(Vec<u64>),
+    Deltas(Deltas),
     References {
         dictionary: Arc<[u64]>,
         references: References,
@@ -124,7 +124,7 @@ impl NumberPage {
                 whole(&body)?;
                 Numbers::Split { body, at, len }
             }
-            DELTA_BINARY_PACKED => Numbers::Decoded(delta(&body[at..], len)?),
+            DELTA_BINARY_PACKED => Numbers::Deltas(Deltas::new(body, at, len)?),
             RLE_DICTIONARY => {
                 let dictionary = dictionary.ok_or("references without a dictionary")?;
                 let references = References::new(body, at, len)?;
@@ -147,9 +147,7 @@ impl NumberPage {
                 out.extend(numbers.iter().map(|&number| N::from_bits(u64::from_le_bytes(number))));
             }
             Numbers::Split { body, at, len } => split::join(&body[*at..], *len, start..end, out),
-            Numbers::Decoded(numbers) => {
-                out.extend(numbers[start..end].iter().map(|&number| N::from_bits(number)));
-            }
+            Numbers::Deltas(deltas) => deltas.take(start..end, out)?,
             Numbers::References { dictionary, references } => {
                 references.take(start..end, dictionary, out)?;
             }
@@ -213,110 +211,4 @@ fn levels(body: &[u8], rows: usize) -> PageResult<Levels> {
         nulls.clear();
     }
     Ok(Levels { nulls, numbers, end: 4 + length })
-}
-
-/// Decodes DELTA_BINARY_PACKED.
-fn delta(bytes: &[u8], len: usize) -> PageResult<Vec<u64>> {
-    let mut reader = Varints { rest: bytes };
-    let (block, miniblocks, total) = (reader.usize()?, reader.usize()?, reader.usize()?);
-    let first = reader.zigzag()?;
-    if total != len
-        || miniblocks == 0
-        || block == 0
-        || block / miniblocks % 32 != 0
-        || block % miniblocks != 0
-        || block > 1 << 16
-    {
-        return Err(format!(
-            "{total} differences in blocks of {block} and {miniblocks} parts, where {len} should be"
-        ));
-    }
-    let miniblock = block / miniblocks;
-    // A block takes a byte, and one for the width of each part: no room is made for what cannot be there.
-    if len.saturating_sub(1).div_ceil(block) > reader.rest.len() / (1 + miniblocks) {
-        return Err(format!("{len} numbers in {} bytes of differences", reader.rest.len()));
-    }
-    let mut out = Vec::with_capacity(len);
-    if len == 0 {
-        return Ok(out);
-    }
-    let mut last = first;
-    out.push(last.cast_unsigned());
-    while out.len() < len {
-        let min = reader.zigzag()?;
-        for &width in reader.take(miniblocks)? {
-            let left = len - out.len();
-            if left == 0 {
-                break;
-            }
-            if width > 64 {
-                return Err(format!("differences of {width} bits"));
-            }
-            let packed = reader.take(usize::from(width) * miniblock / 8)?;
-            let mut next = |difference: u64| {
-                last = last.wrapping_add(min).wrapping_add(difference.cast_signed());
-                last.cast_unsigned()
-            };
-            let count = miniblock.min(left);
-            match width {
-                0 => out.extend((0..count).map(|_| next(0))),
-                8 => out.extend(packed[..count].iter().map(|&byte| next(u64::from(byte)))),
-                16 => {
-                    let pairs = &packed.as_chunks::<2>().0[..count];
-                    out.extend(pairs.iter().map(|&pair| next(u64::from(u16::from_le_bytes(pair)))));
-                }
-                _ => out.extend((0..count).map(|index| next(number_at(packed, width, index)))),
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// The number at `index` of a packed part.
-#[inline]
-fn number_at(packed: &[u8], width: u8, index: usize) -> u64 {
-    if width == 0 {
-        return 0;
-    }
-    let bit = index * usize::from(width);
-    // At most 56 bits behind at most 7 fit a word.
-    if width <= 56
-        && let Some(word) = packed.get(bit / 8..).and_then(|from| from.first_chunk::<8>())
-    {
-        return (u64::from_le_bytes(*word) >> (bit % 8)) & (u64::MAX >> (64 - u32::from(width)));
-    }
-    let mut word = [0; 16];
-    match packed.get(bit / 8..bit / 8 + 16) {
-        Some(from) => word.copy_from_slice(from),
-        None => {
-            let from = &packed[bit / 8..];
-            word[..from.len()].copy_from_slice(from);
-        }
-    }
-    (u128::from_le_bytes(word) >> (bit % 8)) as u64 & (u64::MAX >> (64 - u32::from(width)))
-}
-
-struct Varints<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Varints<'a> {
-    fn take(&mut self, len: usize) -> PageResult<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or("differences that are cut off")?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn varint(&mut self) -> PageResult<u64> {
-        let value = read_varint(|| PageResult::Ok(self.take(1)?[0]))?;
-        Ok(value.ok_or("a difference of more than 64 bits")?)
-    }
-
-    fn usize(&mut self) -> PageResult<usize> {
-        usize::try_from(self.varint()?).map_err(|e| e.to_string())
-    }
-
-    fn zigzag(&mut self) -> PageResult<i64> {
-        self.varint().map(unzigzag)
-    }
 }
