@@ -3,7 +3,7 @@
 //! An fsync of a file that grows waits for the file system's journal, and so for whatever else it has to bring to the disk at
 //! that time: the blocks and cold files that the same store writes. An fsync of bytes that are written over zeros has no
 //! metadata to write. So once a segment has got enough to show that more comes, a thread makes the next one: a file without a
-//! name that counts, as long as a segment and all zeros. It takes its place in the log with one rename.
+//! name that counts, all zeros. It takes its place in the log with one rename.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,14 @@ use tsdb_vfs::{Vfs, VfsFile};
 /// Name of the file in the log's directory. One that is there at opening is of no use.
 pub(super) const PREPARED_NAME: &str = "next.prepared";
 /// Zeros between two fsyncs, in bytes: what an fsync of the log, at most, has before it on the way to the disk.
-const STEP_BYTES: u64 = 256 << 10;
+const STEP_BYTES: u64 = 512 << 10;
 
 /// A segment that is being prepared, or is ready.
 #[derive(Debug)]
 pub(super) struct Prepared {
     vfs: Arc<dyn Vfs>,
     dir: PathBuf,
+    bytes: u64,
     stop: Arc<AtomicBool>,
     /// None once it has ended.
     thread: Option<JoinHandle<io::Result<Arc<dyn VfsFile>>>>,
@@ -38,7 +39,12 @@ impl Prepared {
             let (vfs, path, stop) = (Arc::clone(vfs), dir.join(PREPARED_NAME), Arc::clone(&stop));
             move || fill(vfs.as_ref(), &path, bytes, &stop)
         })?;
-        Ok(Self { vfs: Arc::clone(vfs), dir, stop, thread: Some(thread), file: None })
+        Ok(Self { vfs: Arc::clone(vfs), dir, bytes, stop, thread: Some(thread), file: None })
+    }
+
+    /// How long it is, zeros included.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether it is made, or could not be. Waits for nothing.

@@ -45,6 +45,8 @@ const GATHER_MAX: Duration = Duration::from_millis(1);
 const PREPARED_BYTES_MIN: u64 = 256 << 10;
 /// A segment that was not prepared has the next one prepared when it has so many bytes, or half of what it may have.
 const PREPARE_AFTER_BYTES: u64 = 4 << 20;
+/// How many times as long as a segment is by then the next one is made: zeros in proportion to what is written.
+const PREPARED_GROWTH: u64 = 4;
 
 /// The writing end of the log.
 #[derive(Debug)]
@@ -138,6 +140,8 @@ struct Segment {
     marked: u64,
     /// Zeros lie behind its bytes.
     prepared: bool,
+    /// It ends before it has more than so many bytes.
+    bytes_max: u64,
 }
 
 impl Segment {
@@ -374,7 +378,7 @@ impl Wal {
         }
         let next_is_ready = io.prepared.as_mut().is_some_and(Prepared::is_ready);
         let ends = |segment: &Segment| {
-            let is_full = segment.bytes + bytes.len() as u64 > self.segment_bytes;
+            let is_full = segment.bytes + bytes.len() as u64 > segment.bytes_max;
             segment.bytes > HEADER_BYTES as u64 && (is_full || (next_is_ready && !segment.prepared))
         };
         if io.segment.as_ref().is_some_and(ends) {
@@ -393,7 +397,8 @@ impl Wal {
         segment.marked = segment.synced;
         io.segments.insert(segment.id, segment.bytes);
         if io.prepared.is_none() && self.wants_next(segment) {
-            match Prepared::start(&self.vfs, &self.dir, self.segment_bytes) {
+            let bytes = self.segment_bytes.min(segment.bytes * PREPARED_GROWTH);
+            match Prepared::start(&self.vfs, &self.dir, bytes) {
                 Ok(prepared) => io.prepared = Some(prepared),
                 Err(error) => tracing::debug!(%error, "the next segment of the log is not prepared"),
             }
@@ -403,7 +408,7 @@ impl Wal {
 
     /// Whether it is time to prepare the segment after this one.
     fn wants_next(&self, segment: &Segment) -> bool {
-        let half = self.segment_bytes / 2;
+        let half = segment.bytes_max / 2;
         let enough = if segment.prepared { half } else { half.min(PREPARE_AFTER_BYTES) };
         self.sync == WalSync::Always && self.segment_bytes >= PREPARED_BYTES_MIN && segment.bytes >= enough
     }
@@ -413,11 +418,14 @@ impl Wal {
         let path = self.dir.join(id.file_name());
         let header = Header { id, fresh_numbers: io.fresh_numbers, previous: io.previous }.encode();
         let prepared = io.prepared.take_if(Prepared::has_ended).and_then(|prepared| {
-            prepared
-                .place(&header, &path)
-                .inspect_err(|error| tracing::debug!(%error, "the log goes on without a prepared segment"))
-                .ok()
+            let bytes_max = prepared.bytes();
+            let placed = prepared.place(&header, &path);
+            let failed = |error: &io::Error| {
+                tracing::debug!(%error, "the log goes on without a prepared segment");
+            };
+            placed.inspect_err(failed).ok().map(|file| (file, bytes_max))
         });
+        let (prepared, bytes_max) = prepared.unzip();
         let is_prepared = prepared.is_some();
         let create = || {
             let file = self.vfs.create(&path)?;
@@ -439,7 +447,8 @@ impl Wal {
         io.fresh_numbers = false;
         let bytes = header.len() as u64;
         io.segments.insert(id, bytes);
-        Ok(Segment { file, id, bytes, synced: bytes, marked: bytes, prepared: is_prepared })
+        let bytes_max = bytes_max.unwrap_or(self.segment_bytes);
+        Ok(Segment { file, id, bytes, synced: bytes, marked: bytes, prepared: is_prepared, bytes_max })
     }
 
     /// Makes the segment durable; a failure poisons.
