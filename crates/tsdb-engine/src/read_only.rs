@@ -64,6 +64,7 @@ impl EngineBuilder {
                 }
                 Ok(None) if tried == TRIES => return Err(Error::Unsettled { dir: self.dir, tries: TRIES }),
                 Ok(None) => {}
+                Err(Error::Hot(tsdb_hot::Error::Changed)) if tried < TRIES => {}
                 // Nobody was at it: the error is what is there.
                 Err(error) if tried == TRIES || (tried > 1 && self.names() == before) => return Err(error),
                 Err(error) => {

@@ -16,8 +16,9 @@ pub enum Error {
     /// A call that writes, on a store that was opened to be read only.
     #[error("the hot tier was opened to be read only")]
     ReadOnly,
-    /// A writer has sealed while the store was opened to be read only, so that what was read is not of one moment.
-    #[error("the hot tier was sealed by another process while it was read: open it again")]
+    /// A writer has sealed, or written to the log, while the store was opened to be read only, so that what was read is not of
+    /// one moment.
+    #[error("another process wrote to the hot tier while it was read: open it again")]
     Changed,
     /// A setting out of its range.
     #[error("invalid hot tier option: {0}")]

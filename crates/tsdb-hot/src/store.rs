@@ -80,8 +80,13 @@ pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path) -> Result<HotVerified> {
                 verified.torn_bytes = replayed.torn_bytes;
                 break;
             }
-            // Segments that a writer dropped meanwhile are no damage.
-            Err(_) if tries < VERIFY_TRIES && vfs.list(&wal_dir).ok() != before => tries += 1,
+            // Segments that a writer dropped meanwhile, or wrote to, are no damage.
+            Err(error)
+                if tries < VERIFY_TRIES
+                    && (matches!(error, Error::Changed) || vfs.list(&wal_dir).ok() != before) =>
+            {
+                tries += 1;
+            }
             Err(error) => break verified.damaged.push(error),
         }
     }

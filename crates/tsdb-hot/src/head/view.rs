@@ -1,4 +1,4 @@
-//! How a reader sees a generation: with what is appended later, without what is deleted later.
+//! How a reader sees a generation: with what is appended later, and with what is deleted later as it was.
 //!
 //! A delete changes the live generation on the spot. Were it to take a sample from under a query, the query would go on to
 //! what that sample had replaced, in a block or in Parquet. So before a delete takes anything of a series that somebody may
@@ -25,7 +25,8 @@ pub(super) struct Epoch {
 }
 
 impl Epoch {
-    /// Ends the epoch `current`, and begins the next one. Gives what it was if a view can ask for what it is left.
+    /// Ends the epoch `current`, and begins the next one, for one delete at a time. Gives what it was if a view can ask for
+    /// what it is left.
     pub(super) fn end(current: &Mutex<Arc<Self>>) -> Option<Arc<Self>> {
         let mut current = current.lock();
         let next = Arc::<Self>::default();
@@ -68,7 +69,7 @@ impl Drop for Epoch {
     }
 }
 
-/// A generation as of the view's beginning, and what was appended later.
+/// A generation as of the view's beginning, and what was appended later: of a series that a delete changes, until then.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     generation: Arc<Generation>,
@@ -173,6 +174,9 @@ mod tests {
         assert_eq!(epoch.strong_count(), 0);
         let current = Arc::downgrade(&generation.epoch.lock());
         assert_eq!(delete(&generation, 200_000, TimeRange::ALL), 0);
+        assert_eq!(current.strong_count(), 1, "nothing was changed");
+        generation.replay(series, 1, &SampleValue::Float(0.0));
+        assert_eq!(delete(&generation, 200_001, TimeRange::ALL), 1);
         assert_eq!(current.strong_count(), 0);
     }
 }

@@ -95,6 +95,8 @@ impl Drop for Prepared {
 }
 
 fn fill(vfs: &dyn Vfs, path: &Path, bytes: u64, stop: &AtomicBool) -> io::Result<Arc<dyn VfsFile>> {
+    // One that could not be removed; mostly there is none.
+    let _ = vfs.remove_file(path);
     let file = vfs.create(path)?;
     let filled = (1..=bytes.div_ceil(STEP_BYTES)).try_for_each(|step| {
         if stop.load(Ordering::Relaxed) {

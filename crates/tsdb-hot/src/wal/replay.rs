@@ -57,6 +57,7 @@ pub(crate) fn replay(vfs: &dyn Vfs, dir: &Path, registry: &Arc<Registry>, access
             dir,
             registry,
             apply: Apply::start(registry),
+            access,
             replay: &mut replay,
             numbers: Vec::new(),
             generations: ids.iter().map(|id| id.generation).collect(),
@@ -156,6 +157,7 @@ struct Reader<'a> {
     dir: &'a Path,
     registry: &'a Arc<Registry>,
     apply: Apply<'a>,
+    access: Access,
     replay: &'a mut Replay,
     /// The generations that have segments.
     generations: BTreeSet<u64>,
@@ -190,6 +192,9 @@ impl Reader<'_> {
             Some(fault) => {
                 let durable = synced_after(bytes, fault.offset).unwrap_or(0);
                 if !newest || durable > fault.offset as u64 {
+                    if newest && self.access == Access::Read && self.has_changed(id, bytes)? {
+                        return Err(Error::Changed);
+                    }
                     return Err(self.damaged(id, fault.offset, fault.detail));
                 }
                 fault.group
@@ -200,6 +205,11 @@ impl Reader<'_> {
         self.replay.segments.insert(id, end as u64);
         self.replay.generations.last_mut().expect("invariant: a generation was just made").1 = id.number + 1;
         Ok(())
+    }
+
+    /// Whether a writer has been at a segment since it was read: what it wrote over zeros then may be there in part.
+    fn has_changed(&self, id: SegmentId, bytes: &[u8]) -> Result<bool> {
+        Ok(self.vfs.read(&self.dir.join(id.file_name()))? != bytes)
     }
 
     /// The header, after its place in the chain of segments was checked.

@@ -13,7 +13,7 @@
 //! the log.
 //!
 //! **Prepared segments.** Where commits wait for fsyncs, a segment that has got a few mebibytes has the next one prepared
-//! ([`prepared`](super::prepared)). The first of a generation that is not prepared itself ends as soon as that is ready.
+//! ([`prepared`](super::prepared)). One that is not prepared itself ends as soon as that is ready.
 //!
 //! Lock order: `io`, then `queue`.
 
@@ -140,6 +140,8 @@ struct Segment {
     marked: u64,
     /// Zeros lie behind its bytes.
     prepared: bool,
+    /// What lay behind its bytes was cut off, and no fsync has covered that.
+    cut: bool,
     /// It ends before it has more than so many bytes.
     bytes_max: u64,
 }
@@ -149,12 +151,17 @@ impl Segment {
     fn end(&mut self) -> io::Result<()> {
         if self.prepared {
             self.file.truncate(self.bytes)?;
-        } else if self.synced == self.bytes {
+        } else if self.synced == self.bytes && !self.cut {
             return Ok(());
         }
         self.file.sync()?;
-        (self.synced, self.prepared) = (self.bytes, false);
+        (self.synced, self.prepared, self.cut) = (self.bytes, false, false);
         Ok(())
+    }
+
+    /// An error of its file, with its name: a prepared one had another when it was made.
+    fn said(&self, error: &io::Error) -> Arc<str> {
+        format!("{}: {error}", self.id.file_name()).into()
     }
 
     /// Writes behind what is there. A write that failed for want of space is undone.
@@ -166,10 +173,10 @@ impl Segment {
             }
             Err(error) => {
                 // That takes what is prepared, too.
-                self.prepared = false;
+                (self.prepared, self.cut) = (false, true);
                 Err(match self.file.truncate(self.bytes) {
-                    Ok(()) if is_full(&error) => Failure::Full(error.to_string().into()),
-                    _ => Failure::Poisoned(error.to_string().into()),
+                    Ok(()) if is_full(&error) => Failure::Full(self.said(&error)),
+                    _ => Failure::Poisoned(self.said(&error)),
                 })
             }
         }
@@ -353,6 +360,10 @@ impl Wal {
     /// was not written.
     fn fail(&self, io: &mut Io, from: u64, failure: Failure) {
         tracing::error!(?failure, "the write-ahead log could not be written");
+        if matches!(failure, Failure::Full(_)) {
+            // Its space is for what has to be written now.
+            io.prepared = None;
+        }
         if let Failure::Poisoned(message) = &failure {
             io.poisoned.get_or_insert_with(|| Arc::clone(message));
         }
@@ -448,7 +459,16 @@ impl Wal {
         let bytes = header.len() as u64;
         io.segments.insert(id, bytes);
         let bytes_max = bytes_max.unwrap_or(self.segment_bytes);
-        Ok(Segment { file, id, bytes, synced: bytes, marked: bytes, prepared: is_prepared, bytes_max })
+        Ok(Segment {
+            file,
+            id,
+            bytes,
+            synced: bytes,
+            marked: bytes,
+            prepared: is_prepared,
+            cut: false,
+            bytes_max,
+        })
     }
 
     /// Makes the segment durable; a failure poisons.
@@ -459,8 +479,8 @@ impl Wal {
         let Some(segment) = io.segment.as_mut().filter(|segment| segment.synced < segment.bytes) else {
             return Ok(());
         };
-        segment.file.sync().map_err(|error| Failure::Poisoned(error.to_string().into()))?;
-        segment.synced = segment.bytes;
+        segment.file.sync().map_err(|error| Failure::Poisoned(segment.said(&error)))?;
+        (segment.synced, segment.cut) = (segment.bytes, false);
         Ok(())
     }
 
@@ -478,8 +498,8 @@ impl Wal {
         if let Some(message) = &io.poisoned {
             return Err(Failure::Poisoned(Arc::clone(message)));
         }
-        let ended = io.segment.as_mut().map_or(Ok(()), Segment::end);
-        ended.map_err(|error| Failure::Poisoned(error.to_string().into()))
+        let Some(segment) = &mut io.segment else { return Ok(()) };
+        segment.end().map_err(|error| Failure::Poisoned(segment.said(&error)))
     }
 
     /// Freezes the live generation, all of which is durable afterwards, and begins `next`. After an error the generation

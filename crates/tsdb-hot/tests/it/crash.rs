@@ -35,6 +35,10 @@ impl Account {
         }
     }
 
+    pub(crate) fn acknowledged(&self) -> &BTreeSet<i64> {
+        &self.acknowledged
+    }
+
     /// Deletes a batch, by its time.
     pub(crate) fn delete(&mut self, store: &HotStore, number: i64) {
         self.deletes.insert(number);
