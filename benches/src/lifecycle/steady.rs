@@ -1,6 +1,8 @@
-//! A steady writer, with background conversion and without: paired rounds, one after the other, of the same work.
+//! A writer, with background conversion and without: paired rounds, one after the other, of the same work.
 //!
-//! The writer offers 500,000 samples a second in batches, each at its time. The latency of a batch runs from when it was
+//! One who writes as much as goes shows what throughput the conversion costs; a steady one what it does to latency.
+//!
+//! The steady writer offers 500,000 samples a second in batches, each at its time. The latency of a batch runs from when it was
 //! offered until its commit returned, so that waiting behind a slow commit counts. Only the batches that were offered before
 //! the conversion ended count, and of the round without it as many. The worker pauses while there are commits, so that a few
 //! blocks keep it busy for long enough.
@@ -28,7 +30,36 @@ const BAR: f64 = 1.1;
 const PLACE: &str = "in process, 1 writer of 500k samples/s in batches of 5000, WalSync::Always, eight hours of 10k series in 4 blocks \
                      converted by the background worker or not, wall time from offer to commit, real files";
 
+const AT_MOST_PLACE: &str = "as before, but the next batch is begun when the last one is committed, for 5 s, samples a second of wall time";
+
 pub(super) fn run(day: &Day, options: &Options, report: &mut Report) -> Result<()> {
+    throughput(day, options, report)?;
+    latency(day, options, report)
+}
+
+fn throughput(day: &Day, options: &Options, report: &mut Report) -> Result<()> {
+    let (pairs, seconds) = (options.pick(5, 1), options.pick(5.0, 0.2));
+    let mut rates = [Vec::new(), Vec::new()];
+    for pair in 0..pairs {
+        let order = if pair % 2 == 0 { [false, true] } else { [true, false] };
+        for converting in order {
+            let batches = round(day, converting, seconds, None)?.latencies_ms;
+            let took_s = batches.iter().sum::<f64>() / 1e3;
+            rates[usize::from(converting)].push((batches.len() * BATCH) as f64 / took_s);
+        }
+    }
+    let [without, with] = rates.map(median);
+    Ok(report.add(&Figure {
+        case: "append beside conversion",
+        figure: "throughput",
+        unit: "samples/s",
+        value: with,
+        baseline: Some(("without", without)),
+        place: AT_MOST_PLACE,
+    })?)
+}
+
+fn latency(day: &Day, options: &Options, report: &mut Report) -> Result<()> {
     let (pairs, seconds) = (options.pick(9, 1), options.pick(60.0, 0.2));
     let (mut ratios, mut without, mut with) = (Vec::new(), Vec::new(), Vec::new());
     let (mut medians, mut rates, mut counts) = (Vec::new(), Vec::new(), Vec::new());
@@ -39,7 +70,8 @@ pub(super) fn run(day: &Day, options: &Options, report: &mut Report) -> Result<(
         let mut latencies = [Vec::new(), Vec::new()];
         for converting in order {
             // With the conversion it lasts as long as that; without, as long as a conversion did, or does as a rule.
-            let round = round(day, converting, if converting { seconds } else { last_s })?;
+            let seconds = if converting { seconds } else { last_s };
+            let round = round(day, converting, seconds, Some(OFFERED_PER_S))?;
             if let Some((rate, took_s)) = round.converted {
                 rates.push(rate);
                 last_s = took_s;
@@ -72,7 +104,8 @@ struct Round {
     converted: Option<(f64, f64)>,
 }
 
-fn round(day: &Day, converting: bool, seconds: f64) -> Result<Round> {
+/// A round of a writer that offers so many samples a second, or as many as go.
+fn round(day: &Day, converting: bool, seconds: f64, offered_per_s: Option<f64>) -> Result<Round> {
     let dir = tempfile::tempdir()?;
     let blocks = BLOCKS.min(day.windows);
     day.copy_blocks(dir.path(), blocks)?;
@@ -85,7 +118,7 @@ fn round(day: &Day, converting: bool, seconds: f64) -> Result<Round> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let watch = converting.then(|| scope.spawn(|| watch(&engine, samples, &stop)));
-        let latencies_ms = write(&engine, seconds, &stop);
+        let latencies_ms = write(&engine, seconds, offered_per_s, &stop);
         stop.store(true, Ordering::SeqCst);
         let converted = watch.map(|thread| thread.join().expect("invariant: the watch does not panic"));
         Ok(Round { latencies_ms: latencies_ms?, converted })
@@ -109,8 +142,9 @@ fn percentile(latencies_ms: &[f64], part: f64) -> f64 {
     latencies_ms.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// Offers batches at their times, for so many seconds or until it is stopped. Gives their latencies, in milliseconds.
-fn write(engine: &Engine, seconds: f64, stop: &AtomicBool) -> Result<Vec<f64>> {
+/// Offers batches at their times, or one after the other, for so many seconds or until it is stopped. Gives their latencies, in
+/// milliseconds.
+fn write(engine: &Engine, seconds: f64, offered_per_s: Option<f64>, stop: &AtomicBool) -> Result<Vec<f64>> {
     let labels = labels(BATCH);
     // After everything that is sealed.
     let start_ms = 1_767_225_600_000 + 30 * 86_400_000;
@@ -120,15 +154,14 @@ fn write(engine: &Engine, seconds: f64, stop: &AtomicBool) -> Result<Vec<f64>> {
         .map(|labels| first.append(labels, start_ms, 0.0))
         .collect::<tsdb_engine::Result<_>>()?;
     first.commit()?;
-    let every = Duration::from_secs_f64(BATCH as f64 / OFFERED_PER_S);
-    let batches = (seconds / every.as_secs_f64()) as u32;
-    let begun = Instant::now();
-    let mut latencies = Vec::new();
-    for n in 1..=batches.max(1) {
-        if n > 1 && stop.load(Ordering::SeqCst) {
+    let (begun, end) = (Instant::now(), Duration::from_secs_f64(seconds));
+    let every = offered_per_s.map(|per_s| Duration::from_secs_f64(BATCH as f64 / per_s));
+    let (mut latencies, mut offered) = (Vec::new(), begun);
+    for n in 1.. {
+        offered = every.map_or_else(Instant::now, |every| offered + every);
+        if n > 1 && (offered - begun >= end || stop.load(Ordering::SeqCst)) {
             break;
         }
-        let offered = begun + every * n;
         while let Some(left) = offered.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             if left > Duration::from_micros(200) { thread::sleep(left / 2) } else { hint::spin_loop() }
         }
