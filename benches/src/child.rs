@@ -1,7 +1,7 @@
 //! A measured process: how parent and child speak.
 //!
-//! The child is the same program, called as `NAME child ROLE DIR COUNT` with the benchmark's name. It prints one line, an object of names and numbers. A
-//! number that this machine cannot give is left out.
+//! The child is the same program, called as `NAME child ROLE DIR COUNT` with the benchmark's name. It prints one line, an
+//! object of names and numbers. A number that this machine cannot give is left out.
 
 use std::collections::BTreeMap;
 use std::path::Path;

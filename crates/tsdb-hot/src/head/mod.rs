@@ -20,7 +20,7 @@ mod view;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Condvar, Mutex};
-use tsdb_core::{Chunk, Matcher, Result, SampleValue, TimeRange};
+use tsdb_core::{Chunk, Matcher, Postings, Result, SampleValue, TimeRange};
 
 pub(crate) use series::{Applied, SeriesCopy};
 pub(crate) use view::View;
@@ -315,14 +315,12 @@ impl Ticket {
     pub(crate) fn delete(mut self, matchers: &[Matcher], range: TimeRange) -> u64 {
         // The series of all lower tickets are registered: that comes before the log. Those of higher ones may be, but have
         // no samples here yet.
-        let mut by_shard = vec![Vec::new(); SHARDS];
         let series = self.generation.registry.select(matchers);
-        series.iter().map(SeriesId).for_each(|id| by_shard[shard(id)].push(id));
         // A delete that changes nothing ends no epoch. What comes with lower tickets until its turn is as if it had not come yet.
         let changes = !View::new(&self.generation).present(&series, range).is_empty();
         let before = if changes { Epoch::end(&self.generation.epoch) } else { None };
         let mut deleted = 0;
-        for series in by_shard {
+        for series in by_shard(&series) {
             self.pass_shard(|state| {
                 deleted += series.iter().map(|&id| state.delete(id, range, before.as_deref())).sum::<u64>();
             });
@@ -350,6 +348,13 @@ impl Drop for Ticket {
             self.pass_shard(|_| {});
         }
     }
+}
+
+/// The numbers of `series`, for each shard those that are in it.
+fn by_shard(series: &Postings) -> Vec<Vec<SeriesId>> {
+    let mut by_shard = vec![Vec::new(); SHARDS];
+    series.iter().map(SeriesId).for_each(|id| by_shard[shard(id)].push(id));
+    by_shard
 }
 
 fn shard(series: SeriesId) -> usize {

@@ -106,12 +106,9 @@ impl SeriesData {
         self.active.is_none() && self.rest.is_none()
     }
 
-    /// Removes the samples in `range`; gives their number. What is in memory afterwards depends on nothing but the samples
+    /// Removes the samples in `range`, which the series reaches into; gives their number. What is in memory afterwards depends on nothing but the samples
     /// and the order of calls, so that a replay makes the same.
     pub(crate) fn delete(&mut self, range: TimeRange, heap_bytes: &mut usize) -> u64 {
-        if !self.time_range().overlaps(range) {
-            return 0;
-        }
         let before = self.heap_bytes();
         self.fold();
         let rest = self.rest.get_or_insert_default();

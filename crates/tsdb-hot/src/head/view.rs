@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tsdb_core::{Postings, TimeRange};
 
 use super::series::SeriesData;
-use super::{Generation, SHARDS, SeriesCopy, shard};
+use super::{Generation, SeriesCopy, by_shard, shard};
 use crate::registry::SeriesId;
 
 /// The time between two deletes of a generation, as the views that begin in it see it.
@@ -89,8 +89,7 @@ impl View {
 
     /// Those of `series` that have samples in `range`, or seem to: a gap between chunks is not looked for.
     pub(crate) fn present(&self, series: &Postings, range: TimeRange) -> Vec<SeriesId> {
-        let mut by_shard = vec![Vec::new(); SHARDS];
-        series.iter().map(SeriesId).for_each(|id| by_shard[shard(id)].push(id));
+        let mut by_shard = by_shard(series);
         for (shard, ids) in self.generation.shards.iter().zip(&mut by_shard) {
             let state = shard.state.lock();
             ids.retain(|&id| {
