@@ -166,8 +166,8 @@ pub trait VfsFile: Debug + Send + Sync {
     /// up the file.
     fn sync(&self) -> io::Result<()>;
 
-    /// Takes back the end of the file, down to `len` bytes, such as a half-written append, and all that is reserved. Durable after
-    /// [`VfsFile::sync`]. The next append continues at `len`.
+    /// Takes back the end of the file, down to `len` bytes, such as a half-written append, and all that is reserved. Durable
+    /// after [`VfsFile::sync`]. The next append continues at `len`.
     ///
     /// # Errors
     /// `InvalidInput` if the file is shorter than `len`; any other I/O error.

@@ -106,8 +106,8 @@ impl SeriesData {
         self.active.is_none() && self.rest.is_none()
     }
 
-    /// Removes the samples in `range`, which the series reaches into; gives their number. What is in memory afterwards depends on nothing but the samples
-    /// and the order of calls, so that a replay makes the same.
+    /// Removes the samples in `range`, which the series reaches into; gives their number. What is in memory afterwards depends
+    /// on nothing but the samples and the order of calls, so that a replay makes the same.
     pub(crate) fn delete(&mut self, range: TimeRange, heap_bytes: &mut usize) -> u64 {
         let before = self.heap_bytes();
         self.fold();

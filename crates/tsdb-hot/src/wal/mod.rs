@@ -12,8 +12,8 @@
 //! - A batch is one group of records: after a crash all of it is there or none. So is a delete.
 //! - A generation's segments are self-contained (the first use of a series in it logs the labels), so they are dropped as a
 //!   whole once the generation is sealed, and no checkpoint is needed.
-//! - Only the newest segment can have a torn tail, or zeros behind its end: a segment is fsynced before the next one is created, and each names its
-//!   predecessor with its length. Any other fault is damage, and an error.
+//! - Only the newest segment can have a torn tail, or zeros behind its end: a segment is fsynced before the next one is
+//!   created, and each names its predecessor with its length. Any other fault is damage, and an error.
 
 mod apply;
 mod format;
